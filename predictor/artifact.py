@@ -1,0 +1,105 @@
+"""
+A model directory: what it holds, and the digest that names it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+NumericMode = Literal["fp32", "bf16"]
+
+_REVISION_HEX_DIGITS = 16
+_DEFAULT_MAX_TOKENS = 512
+_DEFAULT_LABELS = 2
+
+
+class ArtifactError(Exception):
+    """
+    The directory is not a model that this predictor can load; the message says what is missing.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """
+    A checked model directory.
+
+    Attributes:
+        path: the directory.
+        labels: label names in the order of the logits' columns, L of them.
+        max_tokens: tokens a text is cut to, special tokens included.
+        revision: digest of everything that an answer depends on (DESIGN law 2).
+        config: `config.json`.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    max_tokens: int
+    revision: str
+    config: Mapping[str, Any]
+
+
+def open_artifact(path: Path, *, numeric_mode: str) -> Artifact:
+    """
+    Check a directory of the Hugging Face layout and compute its revision.
+
+    Args:
+        path: directory with `config.json`, `model.safetensors`, `tokenizer.json` and, if any, `tokenizer_config.json`.
+        numeric_mode: how the forward computes; part of the revision.
+
+    Raises:
+        ArtifactError: a file is missing or unreadable.
+    """
+    config = _read_json(path / "config.json")
+    weights = sorted(path.glob("*.safetensors"))
+    tokenizer = path / "tokenizer.json"
+    for needed, found in (("model.safetensors", bool(weights)), ("tokenizer.json", tokenizer.is_file())):
+        if not found:
+            raise ArtifactError(
+                f"{path} has no {needed}; MODEL_DIR must be a model directory of the Hugging Face layout"
+            )
+    labels = _labels(config)
+    max_tokens = _max_tokens(config, path / "tokenizer_config.json")
+    digest = hashlib.sha256(json.dumps([labels, max_tokens, numeric_mode]).encode())
+    for file in (path / "config.json", tokenizer, *weights):
+        digest.update(_file_digest(file))
+    return Artifact(path, labels, max_tokens, digest.hexdigest()[:_REVISION_HEX_DIGITS], config)
+
+
+def _file_digest(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError:
+        raise ArtifactError(f"{file.parent} has no {file.name}; MODEL_DIR must be a model directory") from None
+    except ValueError:
+        raise ArtifactError(f"{file} is not JSON") from None
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{file} is not a JSON object")
+    return content
+
+
+def _labels(config: dict[str, Any]) -> tuple[str, ...]:
+    # transformers' defaults, for what the file does not say
+    columns = range(int(config.get("num_labels") or _DEFAULT_LABELS))
+    names = config.get("id2label") or {str(column): f"LABEL_{column}" for column in columns}
+    if not isinstance(names, dict) or set(names) != {str(column) for column in range(len(names))}:
+        raise ArtifactError("config.json: id2label must name every column of the scores, from 0 on")
+    return tuple(str(names[str(column)]) for column in range(len(names)))
+
+
+def _max_tokens(config: dict[str, Any], tokenizer_config: Path) -> int:
+    limits = [config.get("max_position_embeddings", _DEFAULT_MAX_TOKENS)]
+    if tokenizer_config.is_file():
+        limits.append(_read_json(tokenizer_config).get("model_max_length", _DEFAULT_MAX_TOKENS))
+    numbers = [limit for limit in limits if isinstance(limit, int | float) and limit > 0]
+    if len(numbers) < len(limits):
+        raise ArtifactError("max_position_embeddings and model_max_length must be numbers of tokens")
+    return int(min(numbers))

@@ -1,0 +1,105 @@
+"""
+Measure the predictor on this machine: its engine, what more cores bring, its start and its memory.
+
+Ratios are to a baseline of the same run, since machines are noisy: transformers' eager forward, the matrix products
+alone, one thread, the bare imports. Nothing else should run meanwhile. Takes two to five minutes.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import bench_cores
+import bench_engine
+import bench_start
+from predictor.artifact import NumericMode
+from predictor.cores import granted_cores
+from predictor.settings import EMBEDDED_MODEL
+from serving import logs
+
+TRUE_SHAPE_MODEL = Path(__file__).resolve().parents[2] / "shared" / "models" / "distilbert-base-cased-sst2"
+
+
+def main() -> None:
+    """
+    Measure, print tables, and write the figures where asked.
+    """
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    models = [EMBEDDED_MODEL, *([TRUE_SHAPE_MODEL] if TRUE_SHAPE_MODEL.is_dir() else [])]
+    parser.add_argument("--model-dir", type=Path, nargs="+", default=models, help="models to measure (default: ours)")
+    parser.add_argument("--numeric-mode", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--json", type=Path, help="a file for all figures")
+    options = parser.parse_args()
+    logs.configure("console", "warning")
+    figures: dict[str, Any] = {"processor": processor(), "cores": granted_cores(), "numeric_mode": options.numeric_mode}
+    print(f"{figures['processor']}, {figures['cores']} cores, {options.numeric_mode}, one thread unless said")
+    figures["models"] = [measure(model, options.numeric_mode, figures["cores"]) for model in options.model_dir]
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def measure(model: Path, numeric_mode: NumericMode, cores: int) -> dict[str, Any]:
+    """
+    All figures of one model, printed as they come.
+    """
+    progress(f"{model.name}: engine")
+    engine = bench_engine.measure(model, numeric_mode)
+    print(f"\n{model.name}")
+    row("texts/s beside transformers' eager", f"{engine.times_eager:.2f}x", f"{engine.texts_per_second:.0f} texts/s")
+    row("share of the matrix products' rate", f"{engine.share_of_gemm_rate:.0%}", f"{engine.gemm_gflops:.0f} GFLOP/s")
+    one = f"{engine.one_text_ms:.2f} ms, products alone {engine.one_text_gemm_ms:.2f} ms"
+    row("one text of 25 tokens beside its products", f"{engine.one_text_ms / engine.one_text_gemm_ms:.2f}x", one)
+    best = max(engine.by_batch_size.values())
+    for size, rate in engine.by_batch_size.items():
+        row(f"batch of {size}", f"{rate / best:.0%}", f"{rate:.0f} texts/s")
+    for length, rate in engine.by_text_length.items():
+        row(f"4 texts of {length} tokens", "", f"{rate:.1f} texts/s, {rate * length:.0f} tokens/s")
+    progress(f"{model.name}: cores")
+    ways = bench_cores.measure(model, numeric_mode, cores)
+    for way in ways:
+        details = f"{way.texts_per_second:.0f} texts/s, loop late by {way.loop_delay_p99_ms:.2f} ms (p99)"
+        row(way.how, f"{way.texts_per_second / ways[0].texts_per_second:.2f}x", f"{details}, {way.memory_mib:.0f} MiB")
+    progress(f"{model.name}: start")
+    start = bench_start.measure(model)
+    over = start.ready_seconds - start.import_kserve_torch_seconds
+    row("start → ready", f"{over:+.2f} s", f"{start.ready_seconds:.2f} s; import kserve, torch alone is the baseline")
+    row("start → first answer", "", f"{start.first_answer_seconds:.2f} s")
+    memory = f"{start.memory_mib:.0f} MiB, {start.private_memory_mib:.0f} of them its own; weights file"
+    row("memory when ready", "", f"{memory} {start.weights_mib:.0f} MiB")
+    return {"engine": asdict(engine), "cores": [asdict(way) for way in ways], "start": asdict(start)}
+
+
+def row(what: str, ratio: str, figure: str) -> None:
+    """
+    Print a line of the table: the ratio first.
+    """
+    print(f"  {what:<44}{ratio:>9}   {figure}", flush=True)
+
+
+def progress(what: str) -> None:
+    """
+    Say what is being measured now, to whoever waits.
+    """
+    print(f"… {what}", file=sys.stderr, flush=True)
+
+
+def processor() -> str:
+    """
+    The processor's name, as the kernel has it.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""
+The outermost layer of HTTP: request id, error shape, one log line a request, and no answer without a status.
+"""
+
+import asyncio
+from http import HTTPStatus
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving import errors, record
+from serving.drain import Drain
+
+_log = structlog.get_logger("access")
+
+
+class AccessMiddleware:
+    """
+    Gives each HTTP request its record, its error shape and its log line.
+
+    Args:
+        fastapi_paths: paths whose clients expect FastAPI's error shape.
+        drain: while draining, answers ask clients to connect anew, which brings them to another replica.
+    """
+
+    def __init__(self, app: ASGIApp, *, fastapi_paths: frozenset[str], drain: Drain) -> None:
+        self._app = app
+        self._fastapi_paths = fastapi_paths
+        self._drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Serve one ASGI connection; whatever fails inside becomes an error answer (KServe #4247: no leaks).
+        """
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        current = record.begin(Headers(scope=scope).get("x-request-id"))
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = current.request_id
+                if self._drain.draining:
+                    headers["connection"] = "close"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_marked)
+        except ClientDisconnect:
+            current.fields["error_type"] = "client_left"
+        except asyncio.CancelledError:  # the grace period is over
+            if not status:
+                error = errors.Unavailable("stopping; try again")
+                await self.error_response(scope, error)(scope, receive, send_marked)
+            raise
+        except Exception as exc:
+            if status:
+                raise
+            await self.error_response(scope, exc)(scope, receive, send_marked)
+        finally:
+            _write_line(scope, status, current)
+
+    def error_response(self, scope: Scope, exc: Exception) -> JSONResponse:
+        """
+        The answer for an exception; faults of ours are logged with their traceback.
+        """
+        error = errors.translate(exc)
+        current = record.current()
+        current.fields["error_type"] = error.error_type
+        if isinstance(error, errors.InternalError):
+            _log.error("fault", request_id=current.request_id, exc_info=exc)
+        return errors.response(error, fastapi_style=scope["path"] in self._fastapi_paths)
+
+
+def _write_line(scope: Scope, status: int, current: record.Record) -> None:
+    # Probes, scrapes and metadata are asked every few seconds by machines, and say nothing while they succeed.
+    write = _log.debug if scope["method"] == "GET" and status == HTTPStatus.OK else _log.info
+    write(
+        "request",
+        request_id=current.request_id,
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        ms=round(current.elapsed_ms(), 3),
+        client=scope["client"][0] if scope.get("client") else None,
+        **current.fields,
+    )

@@ -1,0 +1,109 @@
+"""
+KServe's data plane, telling the truth about this process.
+"""
+
+from typing import Any
+
+from kserve.errors import ModelNotFound, ModelNotReady
+from kserve.model import BaseKServeModel
+from kserve.model_repository import ModelRepository
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+from serving.body import load_json
+from serving.drain import Drain
+from serving.errors import Forbidden
+
+
+class HonestDataPlane(DataPlane):
+    """
+    Readiness is that of this process and nothing else (CONTRACT: Operations; KSERVE.md 15 and 17).
+    """
+
+    def __init__(self, registry: ModelRepository, drain: Drain) -> None:
+        super().__init__(model_registry=registry)
+        self._drain = drain
+
+    async def ready(self) -> bool:
+        """
+        Whether this process can take requests now and is not draining; upstream says true always.
+        """
+        models = self.model_registry.get_models().values()
+        return not self._drain.draining and all([await model.healthy() for model in models])
+
+    async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:  # noqa: FBT001, FBT002
+        """
+        Whether the model can answer now; for a probe also whether this process is not draining.
+
+        Args:
+            disable_predictor_health_check: true where upstream asks for a request, which is served while draining.
+
+        Raises:
+            ModelNotFound: 404, no model of that name.
+        """
+        model = self.get_model_from_registry(model_name)
+        return await model.healthy() and (disable_predictor_health_check or not self._drain.draining)
+
+    async def get_model(self, name: str) -> BaseKServeModel:
+        """
+        The model to run; upstream calls `load()` on the event loop for one that is not ready.
+
+        Raises:
+            ModelNotFound: 404, no model of that name.
+            ModelNotReady: 503, it cannot answer now.
+        """
+        model = self.get_model_from_registry(name)
+        if not await model.healthy():
+            raise ModelNotReady(name)
+        return model
+
+    def decode(
+        self, body: bytes, headers: Any, protocol_version: str = "", model_name: str | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """
+        The JSON of a v1 body; upstream hands on raw bytes for an unfamiliar Content-Type (KSERVE.md 10).
+
+        Raises:
+            InvalidRequest: 400, not JSON.
+        """
+        return load_json(body), {}
+
+    def encode(self, model_name: str, response: Any, headers: Any, req_attributes: Any) -> tuple[Any, dict[str, str]]:
+        """
+        The answer as it is: no CloudEvents, whose headers make upstream fail on a request that is none.
+        """
+        return response, {}
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """
+        Upstream's metadata with the versions, which it leaves null against the OIP schema (KSERVE.md 13).
+        """
+        model = self.get_model_from_registry(model_name)
+        return {**await super().model_metadata(model_name), "versions": getattr(model, "versions", [])}
+
+    def check_version(self, model_name: str, version: str) -> None:
+        """
+        Accept a version that the model lists.
+
+        Raises:
+            ModelNotFound: 404, no such model or version.
+        """
+        if version not in getattr(self.get_model_from_registry(model_name), "versions", []):
+            raise ModelNotFound(f"{model_name}/versions/{version}")
+
+
+class ClosedRepository(ModelRepositoryExtension):
+    """
+    No client may load or unload a model: upstream lets anyone do so, over REST and gRPC (KSERVE.md 2).
+    """
+
+    async def load(self, model_name: str) -> None:
+        """
+        Refuse.
+
+        Raises:
+            Forbidden: 403, always.
+        """
+        raise Forbidden("loading and unloading models is switched off")
+
+    unload = load

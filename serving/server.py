@@ -1,0 +1,121 @@
+"""
+KServe's ModelServer with a life cycle fit for a cluster.
+
+Upstream closes the listener the moment SIGTERM arrives, stops models under gRPC calls in flight, and drains HTTP
+and gRPC one after the other (KSERVE.md 19); it also never uses the event loop it configures (18). So the server's
+parts are upstream's, and their order is ours: bind → open → listen → SIGTERM → not ready → drain → close → stop.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+
+import structlog
+import uvloop
+from fastapi import APIRouter
+from grpc import aio
+from kserve.model_server import ModelServer
+
+from serving import oip, rpc
+from serving.dataplane import ClosedRepository, HonestDataPlane
+from serving.drain import Drain
+from serving.model import ServedModel
+from serving.rest import RestServer
+from serving.settings import ServingSettings
+
+_log = structlog.get_logger("server")
+
+
+class Server(ModelServer):
+    """
+    Serves models until SIGTERM or SIGINT.
+
+    Args:
+        settings: limits and times.
+        http_port: port of REST; a taken one ends the process here.
+        grpc_port: port of gRPC.
+    """
+
+    def __init__(self, settings: ServingSettings, *, http_port: int, grpc_port: int) -> None:
+        super().__init__(http_port=http_port, grpc_port=grpc_port, workers=1, enable_latency_logging=False)
+        self._listener = _bind(http_port)
+        # as a container's first process, SIGTERM would be ignored until the event loop takes it over
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        self._settings = settings
+        self._drain = Drain()
+        self.dataplane: HonestDataPlane = HonestDataPlane(self.registered_models, self._drain)
+        self.model_repository_extension: ClosedRepository = ClosedRepository(self.registered_models)
+
+    def start(  # type: ignore[override]  # only models that can be awaited
+        self, models: Sequence[ServedModel], *, routers: Sequence[APIRouter] = (), fastapi_paths: Iterable[str] = ()
+    ) -> None:
+        """
+        Serve the models; returns when the last accepted request is answered and everything is stopped.
+
+        Args:
+            models: opened before the listeners, closed after them.
+            routers: routes beside KServe's.
+            fastapi_paths: paths among them whose clients expect FastAPI's error shape.
+        """
+        rest = RestServer(
+            self._settings,
+            self.dataplane,
+            self.model_repository_extension,
+            routers=[oip.router(self.dataplane), *routers],
+            fastapi_paths=fastapi_paths,
+            drain=self._drain,
+        )
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._run(models, rest))
+
+    async def _run(self, models: Sequence[ServedModel], rest: RestServer) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        grpc_server = self._bind_grpc()
+        async with contextlib.AsyncExitStack() as opened:
+            for model in models:
+                opened.push_async_callback(model.close)
+                await model.open()
+                self.register_model(model)
+            await self._serve_until(stop, rest, grpc_server)
+
+    async def _serve_until(self, stop: asyncio.Event, rest: RestServer, grpc_server: aio.Server) -> None:
+        serving = asyncio.create_task(rest.serve(self._listener))
+        await grpc_server.start()
+        _log.info("ready", http_port=self.http_port, grpc_port=self.grpc_port)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        self._drain.draining = True
+        _log.info("draining", seconds=self._settings.drain_seconds)
+        await asyncio.sleep(self._settings.drain_seconds)
+        rest.close()
+        await asyncio.gather(serving, grpc_server.stop(self._settings.grace_seconds))
+        _log.info("stopped")
+
+    def _bind_grpc(self) -> aio.Server:
+        try:
+            return rpc.build(
+                self.grpc_port,
+                self.dataplane,
+                self.model_repository_extension,
+                max_body_bytes=self._settings.max_body_bytes,
+            )
+        except OSError:
+            sys.exit(f"error: cannot listen on port {self.grpc_port}; pass another --grpc_port")
+
+
+def _bind(port: int) -> socket.socket:
+    # Bound and not listening: a taken port is told before the model loads, and nobody connects before it has.
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("0.0.0.0", port))  # noqa: S104  # a container's port
+    except (OSError, OverflowError) as error:
+        sys.exit(f"error: cannot listen on port {port} ({error}); pass another --http_port")
+    # Until it listens, a second process that allows reuse could bind the same port; not while this one forbids it.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return listener

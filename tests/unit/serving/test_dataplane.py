@@ -1,0 +1,91 @@
+import pytest
+from kserve.errors import ModelNotFound, ModelNotReady
+from kserve.model_repository import ModelRepository
+
+from serving.dataplane import ClosedRepository, HonestDataPlane
+from serving.drain import Drain
+from serving.errors import Forbidden, InvalidRequest
+from serving.model import ServedModel
+
+
+@pytest.mark.parametrize(("healthy", "draining"), [(True, False), (True, True), (False, False), (False, True)])
+async def test_ready(
+    dataplane: HonestDataPlane, model: ServedModel, drain: Drain, healthy: bool, draining: bool
+) -> None:
+    """
+    The process is ready exactly while its models can answer and it is not draining.
+    """
+    model.ready, drain.draining = healthy, draining
+    assert await dataplane.ready() == (healthy and not draining)
+
+
+async def test_get_model(dataplane: HonestDataPlane, model: ServedModel, drain: Drain) -> None:
+    """
+    The model is given while it can answer, and while draining too: requests that still arrive are served.
+    """
+    drain.draining = True
+    assert await dataplane.get_model("m") is model
+
+
+async def test_get_unready_model(dataplane: HonestDataPlane, model: ServedModel) -> None:
+    """
+    A model that cannot answer is refused and not loaded (KSERVE.md 15).
+    """
+    await model.close()
+    with pytest.raises(ModelNotReady):
+        await dataplane.get_model("m")
+    assert not model.ready
+
+
+async def test_unknown_model(dataplane: HonestDataPlane) -> None:
+    """
+    A model that does not exist is not found, whatever is asked of it.
+    """
+    for asked in (dataplane.get_model("x"), dataplane.model_metadata("x"), dataplane.model_ready("x")):
+        with pytest.raises(ModelNotFound):
+            await asked
+    with pytest.raises(ModelNotFound):
+        dataplane.check_version("x", "r1")
+
+
+async def test_versions(dataplane: HonestDataPlane) -> None:
+    """
+    Metadata lists the model's versions, and exactly these are accepted.
+    """
+    assert (await dataplane.model_metadata("m"))["versions"] == ["r1"]
+    dataplane.check_version("m", "r1")
+    with pytest.raises(ModelNotFound):
+        dataplane.check_version("m", "r2")
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain"}, {"ce-id": "1", "ce-specversion": "1.0"}])
+def test_decode(dataplane: HonestDataPlane, headers: dict[str, str]) -> None:
+    """
+    A v1 body is JSON, whatever its headers say.
+    """
+    assert dataplane.decode(b'{"text": "a"}', headers) == ({"text": "a"}, {})
+    with pytest.raises(InvalidRequest):
+        dataplane.decode(b"text=a", headers)
+
+
+def test_encode(dataplane: HonestDataPlane) -> None:
+    """
+    An answer stays as it is, for a request with CloudEvent headers too.
+    """
+    answer = {"predictions": []}
+    assert dataplane.encode("m", answer, {"ce-id": "1", "ce-specversion": "1.0"}, {}) == (answer, {})
+
+
+async def test_closed_repository(model: ServedModel) -> None:
+    """
+    No client loads or unloads a model.
+    """
+    models = ModelRepository()
+    models.update(model)
+    repository = ClosedRepository(models)
+    for change in (repository.load, repository.unload):
+        for name in ("m", "x"):
+            with pytest.raises(Forbidden):
+                await change(name)
+    assert models.get_model("m") is model
+    assert model.ready

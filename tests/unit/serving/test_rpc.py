@@ -1,0 +1,138 @@
+from types import SimpleNamespace
+from typing import Any
+
+import grpc
+import pytest
+from structlog.testing import capture_logs
+
+from serving import errors, record
+from serving.rpc import GrpcAccess
+
+DETAILS: Any = SimpleNamespace(method="/inference.GRPCInferenceService/ModelInfer")
+
+
+class Aborted(Exception):
+    """
+    What gRPC raises inside a handler that aborts.
+    """
+
+
+class Call:
+    """
+    A call's context: what the client sent and what it gets.
+    """
+
+    def __init__(self, **metadata: str) -> None:
+        self.sent = [(name.replace("_", "-"), value) for name, value in metadata.items()]
+        self.status, self.words = grpc.StatusCode.OK, ""
+        self.trailing: dict[str, str] = {}
+
+    def invocation_metadata(self) -> list[tuple[str, str]]:
+        return self.sent
+
+    def peer(self) -> str:
+        return "ipv4:10.0.0.9:1"
+
+    def set_trailing_metadata(self, metadata: Any) -> None:
+        self.trailing = dict(metadata)
+
+    async def abort(self, status: grpc.StatusCode, words: str, metadata: Any = ()) -> None:
+        self.status, self.words = status, words
+        self.trailing |= dict(metadata)
+        raise Aborted
+
+    async def run(self, raised: Exception | None = None) -> "Call":
+        async def behave(request: str, context: Any) -> str:
+            if raised:
+                raise raised
+            record.current().fields["texts"] = 3
+            return f"answer to {request}"
+
+        async def continuation(_details: object) -> Any:
+            return grpc.unary_unary_rpc_method_handler(behave)
+
+        handler = await GrpcAccess().intercept_service(continuation, DETAILS)
+        try:
+            self.answer = await handler.unary_unary("question", self)
+        except Aborted:
+            self.answer = None
+        return self
+
+
+async def test_answer() -> None:
+    """
+    A call that succeeds gets its handler's answer.
+    """
+    assert (await Call().run()).answer == "answer to question"
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (errors.InvalidRequest("m"), grpc.StatusCode.INVALID_ARGUMENT),
+        (errors.Overloaded("m"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (errors.UpstreamTimeout("m"), grpc.StatusCode.DEADLINE_EXCEEDED),
+        (errors.UpstreamRefusal(404, "m", ""), grpc.StatusCode.NOT_FOUND),
+    ],
+)
+async def test_error(raised: errors.ServiceError, status: grpc.StatusCode) -> None:
+    """
+    An error ends the call with its code and its words.
+    """
+    call = await Call().run(raised)
+    assert (call.status, call.words) == (status, "m")
+
+
+async def test_fault() -> None:
+    """
+    A fault of ours is INTERNAL without its words; they are in the log under the call's id.
+    """
+    error = RuntimeError("at 10.0.0.7")
+    with capture_logs() as lines:
+        call = await Call(x_request_id="abc-1").run(error)
+    assert call.status == grpc.StatusCode.INTERNAL
+    assert "10.0.0.7" not in call.words
+    assert [(line["request_id"], line["exc_info"]) for line in lines if line["log_level"] == "error"] == [
+        ("abc-1", error)
+    ]
+
+
+@pytest.mark.parametrize(
+    "raised", [None, errors.NotFound("m"), RuntimeError("m")], ids=lambda raised: type(raised).__name__
+)
+async def test_request_id(raised: Exception | None) -> None:
+    """
+    A usable request id comes back as trailing metadata, with answers and errors alike.
+    """
+    assert (await Call(x_request_id="abc-1").run(raised)).trailing["x-request-id"] == "abc-1"
+
+
+@pytest.mark.parametrize("sent", [{}, {"x_request_id": "a b"}])
+async def test_made_request_id(sent: dict[str, str]) -> None:
+    """
+    A missing or unusable request id is replaced by one made here.
+    """
+    assert (await Call(**sent).run(errors.NotFound("m"))).trailing["x-request-id"].isalnum()
+
+
+@pytest.mark.parametrize(("raised", "status"), [(None, "OK"), (errors.NotFound("m"), "NOT_FOUND")])
+async def test_line(raised: Exception | None, status: str) -> None:
+    """
+    Each call writes one line with its id, method and status, and what its hooks noted.
+    """
+    with capture_logs() as lines:
+        await Call(x_request_id="abc-1").run(raised)
+    (line,) = lines
+    assert (line["request_id"], line["method"], line["status"]) == ("abc-1", DETAILS.method, status)
+    assert line.get("texts") == (None if raised else 3)
+
+
+async def test_unknown_method() -> None:
+    """
+    A method that does not exist is left to gRPC.
+    """
+
+    async def continuation(_details: object) -> None:
+        return None
+
+    assert await GrpcAccess().intercept_service(continuation, DETAILS) is None

@@ -1,0 +1,39 @@
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from serving.server import Server
+from serving.settings import ServingSettings
+
+
+@pytest.fixture
+def server(own_logs: None) -> Iterator[Server]:
+    """
+    A server that is bound to a free port and serves nothing.
+    """
+    server = Server(ServingSettings(), http_port=0, grpc_port=0)
+    yield server
+    server._listener.close()
+
+
+def _refusal(port: int) -> str:
+    try:
+        Server(ServingSettings(), http_port=port, grpc_port=0)._listener.close()
+    except (SystemExit, OverflowError) as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the process ends there
+@pytest.mark.parametrize("port", [-1, 70000, None])
+def test_port(server: Server, port: int | None) -> None:
+    """
+    A port that cannot be, or that another process has taken though it still loads, ends the process with one line.
+    """
+    asked = server._listener.getsockname()[1] if port is None else port
+    message = _refusal(asked)
+    gc.collect()
+    assert message.startswith("error: ")
+    assert str(asked) in message
+    assert "\n" not in message
