@@ -15,6 +15,7 @@ from typing import Any
 
 import bench_cores
 import bench_engine
+import bench_equality
 import bench_start
 from predictor.artifact import NumericMode
 from predictor.cores import granted_cores
@@ -35,8 +36,13 @@ def main() -> None:
     parser.add_argument("--model-dir", type=Path, nargs="+", default=models, help="models to measure (default: ours)")
     parser.add_argument("--numeric-mode", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--json", type=Path, help="a file for all figures")
+    parser.add_argument("--equality", type=int, metavar="TEXTS", help="compare answers instead of measuring speed")
     options = parser.parse_args()
     logs.configure("console", "warning")
+    if options.equality:
+        for model in options.model_dir:
+            compare(model, options.numeric_mode, options.equality)
+        return
     figures: dict[str, Any] = {"processor": processor(), "cores": granted_cores(), "numeric_mode": options.numeric_mode}
     print(f"{figures['processor']}, {figures['cores']} cores, {options.numeric_mode}, one thread unless said")
     figures["models"] = [measure(model, options.numeric_mode, figures["cores"]) for model in options.model_dir]
@@ -66,13 +72,26 @@ def measure(model: Path, numeric_mode: NumericMode, cores: int) -> dict[str, Any
         details = f"{way.texts_per_second:.0f} texts/s, loop late by {way.loop_delay_p99_ms:.2f} ms (p99)"
         row(way.how, f"{way.texts_per_second / ways[0].texts_per_second:.2f}x", f"{details}, {way.memory_mib:.0f} MiB")
     progress(f"{model.name}: start")
-    start = bench_start.measure(model)
+    start = bench_start.measure(model, numeric_mode)
     over = start.ready_seconds - start.import_kserve_torch_seconds
     row("start → ready", f"{over:+.2f} s", f"{start.ready_seconds:.2f} s; import kserve, torch alone is the baseline")
     row("start → first answer", "", f"{start.first_answer_seconds:.2f} s")
-    memory = f"{start.memory_mib:.0f} MiB, {start.private_memory_mib:.0f} of them its own; weights file"
-    row("memory when ready", "", f"{memory} {start.weights_mib:.0f} MiB")
+    row("", "", ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in start.phases.items()))
+    memory = f"{start.model_memory_mib:.0f} MiB beside {start.weights_mib:.0f} MiB"
+    row("memory of the loaded model", f"{start.times_weights:.2f}x", memory)
+    row("memory when ready", "", f"{start.memory_mib:.0f} MiB, {start.private_memory_mib:.0f} of them its own")
     return {"engine": asdict(engine), "cores": [asdict(way) for way in ways], "start": asdict(start)}
+
+
+def compare(model: Path, numeric_mode: NumericMode, texts: int) -> None:
+    """
+    Print how far answers in mixed batches are from transformers' eager forward of each text alone.
+    """
+    progress(f"{model.name}: {texts} texts, each also alone in the eager forward")
+    difference = bench_equality.measure(model, numeric_mode, texts, progress)
+    print(f"\n{model.name}, {numeric_mode}: {texts} texts of 1 to {bench_equality.LONGEST} tokens in mixed batches")
+    row("largest difference of a logit", f"{difference.logit:.1e}", "from transformers' eager forward")
+    row("largest difference of a probability", f"{difference.probability:.1e}", "")
 
 
 def row(what: str, ratio: str, figure: str) -> None:

@@ -12,11 +12,10 @@ from time import perf_counter
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import linear
 
 from predictor.artifact import Artifact, NumericMode, open_artifact
 from predictor.classifier import Classifier, load
-from predictor.classifier.linear import IMPLEMENTATIONS
+from predictor.classifier.linear import Prepare, onednn, plain
 
 # Deciles of the token counts of SST-2's dev sentences, special tokens included: lengths alone, no sentence.
 LENGTH_DECILES = (4, 12, 16, 19, 21, 24, 27, 30, 34, 40, 55)
@@ -55,17 +54,23 @@ class EagerClassifier:
             artifact.path, dtype=torch.float32, attn_implementation="eager", local_files_only=True
         ).eval()
 
-    @torch.inference_mode()
     def classify(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """
         Probabilities of a batch, float32 (B, L).
         """
+        probabilities: NDArray[np.float32] = torch.softmax(self.logits(batch), dim=-1).numpy()
+        return probabilities
+
+    @torch.inference_mode()
+    def logits(self, batch: Sequence[Sequence[int]]) -> torch.Tensor:
+        """
+        Logits of a batch, float32 (B, L).
+        """
         longest = max(map(len, batch))
         ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in batch])
         mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in batch])
-        logits = self._model(input_ids=ids, attention_mask=mask).logits
-        probabilities: NDArray[np.float32] = torch.softmax(logits, dim=-1).numpy()
-        return probabilities
+        logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask).logits
+        return logits
 
 
 def measure(path: Path, numeric_mode: NumericMode) -> Engine:
@@ -132,6 +137,8 @@ def _rate(classifier: Classifier, batch: Sequence[Sequence[int]]) -> float:
 def _gemm(artifact: Artifact, batch: Sequence[Sequence[int]], numeric_mode: str) -> tuple[Callable[[], object], float]:
     """
     The forward's matrix products and nothing else, each by its fastest implementation; and their operations.
+
+    Each has a weight of its own, as in the model: a few weights again and again would stay in the nearest cache.
     """
     config = artifact.config
     width, inner = (
@@ -149,25 +156,33 @@ def _gemm(artifact: Artifact, batch: Sequence[Sequence[int]], numeric_mode: str)
     ]
     shapes = all_tokens * (depth - 1) + last
     dtype = torch.float32 if numeric_mode == "fp32" else torch.bfloat16
-    products = {shape: _fastest_product(*shape, dtype) for shape in dict.fromkeys(shapes)}
+    fastest = {shape: _fastest_product(*shape, dtype) for shape in dict.fromkeys(shapes)}
+    products = [_product(*shape, dtype, fastest[shape]) for shape in shapes]
 
     def run() -> None:
         with torch.inference_mode():
-            for shape in shapes:
-                products[shape]()
+            for product in products:
+                product()
 
     return run, float(sum(2 * rows * k * n for rows, k, n in shapes))
 
 
 @torch.inference_mode()
-def _fastest_product(rows: int, k: int, n: int, dtype: torch.dtype) -> Callable[[], object]:
-    x, weight, bias = torch.randn(rows, k).to(dtype), torch.randn(n, k).to(dtype), torch.randn(n).to(dtype)
-    candidates: list[Callable[[], object]] = [lambda: linear(x, weight, bias)]
-    try:
-        packed = IMPLEMENTATIONS["onednn"](weight, bias, None)
-        packed(x)
-        candidates.append(lambda: packed(x))
-    except RuntimeError:
-        pass
-    times = interleaved(*candidates)
-    return candidates[times.index(min(times))]
+def _fastest_product(rows: int, k: int, n: int, dtype: torch.dtype) -> Prepare:
+    candidates = []
+    for prepare in (plain, onednn):
+        try:
+            product = _product(rows, k, n, dtype, prepare)
+            product()
+            candidates.append((prepare, product))
+        except RuntimeError:
+            continue
+    times = interleaved(*(product for _, product in candidates))
+    return candidates[times.index(min(times))][0]
+
+
+@torch.inference_mode()
+def _product(rows: int, k: int, n: int, dtype: torch.dtype, prepare: Prepare) -> Callable[[], object]:
+    x, weight, bias = torch.randn(rows, k).to(dtype), torch.randn(n, k).to(dtype), torch.randn(n)
+    linear = prepare(weight, bias, None)
+    return lambda: linear(x)

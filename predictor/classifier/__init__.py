@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 
 from predictor.artifact import Artifact, ArtifactError, NumericMode
 from predictor.classifier import weights
+from predictor.classifier.allocator import keep_freed_memory
 from predictor.classifier.packed import PackedClassifier
 
 _log = structlog.get_logger("classifier")
@@ -43,10 +44,12 @@ def load(artifact: Artifact, numeric_mode: NumericMode) -> Classifier:
     """
     torch.set_num_threads(1)
     try:
-        return _load(artifact, numeric_mode)
+        classifier = _load(artifact, numeric_mode)
     except (KeyError, ValueError, TypeError, RuntimeError, OSError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise ArtifactError(f"{artifact.path} cannot be loaded: {type(error).__name__}: {reason}") from error
+    keep_freed_memory()
+    return classifier
 
 
 def _load(artifact: Artifact, numeric_mode: NumericMode) -> Classifier:

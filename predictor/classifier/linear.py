@@ -29,8 +29,9 @@ _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 
 def plain(weight: Tensor, bias: Tensor, activation: Activation | None) -> Linear:
     """
-    `F.linear`, which every processor has.
+    `F.linear`, which every processor has; it takes no bias of another type.
     """
+    bias = bias.to(weight.dtype)
     if activation is None:
         return lambda x: functional.linear(x, weight, bias)
     return lambda x: activation(functional.linear(x, weight, bias))
@@ -72,7 +73,7 @@ def fastest(weight: Tensor, bias: Tensor, activation: Activation) -> Prepare:
 
     Args:
         weight: (N, K), of the type that is computed in.
-        bias: (N,).
+        bias: (N,), float32.
         activation: after the linear.
     """
     probe = torch.randn(_PROBE_TOKENS, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight.dtype)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import embedding, scaled_dot_product_attention
 
 from predictor.artifact import Artifact
 from predictor.classifier import weights
-from predictor.classifier.packing import Group, Packing, pack
+from predictor.classifier.packing import Packing, pack
 from predictor.classifier.weights import Layer
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -53,30 +53,30 @@ class PackedClassifier:
         """
         Logits of a batch, float32 (B, L); arguments as `classify`.
         """
-        packing = pack(batch)
+        packing = pack(batch, self._weights.dtype)
         *layers, last = self._weights.layers
         x = self._embed(packing)  # (T, D)
         for layer in layers:
-            x = self._feed_forward(layer, layer.attention_norm(x + self._attend(layer, x, packing)))
-        first = x[packing.first_tokens]  # (B, D)
-        x = self._feed_forward(last, last.attention_norm(first + self._attend_first(last, x, first, packing)))
+            x = self._feed_forward(layer, layer.attention_norm(x.add_(self._attend(layer, x, packing))))
+        first = x.index_select(0, packing.first_tokens)  # (B, D)
+        x = self._feed_forward(last, last.attention_norm(first.add_(self._attend_first(last, x, first, packing))))
         packed = self._weights.head_out(self._weights.head_hidden(x))  # (B, L)
         return torch.empty_like(packed).index_copy_(0, packing.order, packed)
 
     def _embed(self, packing: Packing) -> Tensor:
-        words = self._weights.words[packing.token_ids].float()
-        return self._weights.embeddings_norm(words + self._weights.positions[packing.positions])
+        words = embedding(packing.token_ids, self._weights.words).float()
+        return self._weights.embeddings_norm(words.add_(embedding(packing.positions, self._weights.positions)))
 
     def _attend(self, layer: Layer, x: Tensor, packing: Packing) -> Tensor:
         """
         Attention of every token, (T, D).
         """
         mixed = layer.mixed(x.to(self._weights.dtype))  # (T, 3 D)
-        context = mixed.new_empty(x.shape)
-        for group in packing.groups:
-            query, key, value = self._split(mixed[group.tokens], 3, group)
-            _join(scaled_dot_product_attention(query, key, value), context[group.tokens])
-        return layer.attention_out(context)
+        attended = []
+        for block in packing.blocks:
+            query, key, value = self._heads(block.grid.spread(mixed[block.tokens]), 3)
+            attended.append(block.grid.collect(_attention(query, key, value, block.mask)))
+        return layer.attention_out(_joined(attended))
 
     def _attend_first(self, layer: Layer, x: Tensor, first: Tensor, packing: Packing) -> Tensor:
         """
@@ -84,27 +84,29 @@ class PackedClassifier:
         """
         mixed = layer.mixed(x.to(self._weights.dtype))  # (T, 2 D)
         queries = layer.query(first.to(self._weights.dtype)) if layer.query else first  # (B, D)
-        context = torch.empty_like(queries)
-        for group in packing.groups:
-            key, value = self._split(mixed[group.tokens], 2, group)
-            query = queries[group.texts].view(group.count, 1, self._weights.heads, -1).transpose(1, 2)
-            _join(scaled_dot_product_attention(query, key, value), context[group.texts])
-        return layer.attention_out(context)
+        attended = []
+        for block in packing.blocks:
+            key, value = self._heads(block.grid.spread(mixed[block.tokens]), 2)
+            [query] = self._heads(block.first_grid.spread(queries[block.texts]), 1)
+            attended.append(block.first_grid.collect(_attention(query, key, value, block.first_mask)))
+        return layer.attention_out(_joined(attended))
 
     def _feed_forward(self, layer: Layer, x: Tensor) -> Tensor:
-        return layer.ffn_norm(x + layer.ffn_out(layer.ffn_in(x.to(self._weights.dtype))))
+        return layer.ffn_norm(x.add_(layer.ffn_out(layer.ffn_in(x.to(self._weights.dtype)))))
 
-    def _split(self, mixed: Tensor, parts: int, group: Group) -> tuple[Tensor, ...]:
+    def _heads(self, mixed: Tensor, parts: int) -> tuple[Tensor, ...]:
         """
-        (count · length, parts · D) → `parts` of (count, heads, length, D / heads), views.
+        (N, S, parts · D) → `parts` of (N, heads, S, D / heads), views.
         """
-        shaped = mixed.view(group.count, group.length, parts, self._weights.heads, -1)
-        return shaped.permute(2, 0, 3, 1, 4).unbind()
+        return mixed.view(*mixed.shape[:2], parts, self._weights.heads, -1).permute(2, 0, 3, 1, 4).unbind()
 
 
-def _join(attended: Tensor, context: Tensor) -> None:
+def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """
-    (count, heads, length, D / heads) into its place, (count · length, D).
+    Of (N, heads, Q, D / heads) queries over S keys and values, (N, Q, D).
     """
-    count, heads, length, width = attended.shape
-    context.view(count, length, heads, width).copy_(attended.transpose(1, 2))
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
+
+
+def _joined(attended: list[Tensor]) -> Tensor:
+    return attended[0] if len(attended) == 1 else torch.cat(attended)

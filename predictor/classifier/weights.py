@@ -103,7 +103,7 @@ class _Checkpoint:
         return self.prepare(*stacked(self.tensors, names, self.dtype), activation)
 
     def norm(self, name: str) -> Norm:
-        return Norm(self.tensors[f"{name}.weight"].float(), self.tensors[f"{name}.bias"].float(), self.epsilon)
+        return Norm(_own(self.tensors[f"{name}.weight"]), _own(self.tensors[f"{name}.bias"]), self.epsilon)
 
 
 def is_known(config: Mapping[str, Any]) -> bool:
@@ -120,7 +120,10 @@ def is_known(config: Mapping[str, Any]) -> bool:
 
 def load(artifact: Artifact, dtype: torch.dtype) -> Weights:
     """
-    Weights of a known model; those that need no conversion stay mapped from the file.
+    Weights of a known model.
+
+    Each weight is in memory once: what the linears' implementation takes as it lies in the file stays mapped, all else
+    is copied out, so that no small tensor keeps a whole file mapped beside its prepacked copy.
     """
     config, tensors = artifact.config, _read(artifact)
     family = FAMILIES[_architecture(config)]
@@ -133,7 +136,7 @@ def load(artifact: Artifact, dtype: torch.dtype) -> Weights:
     return Weights(
         dtype=dtype,
         heads=int(config[family.heads]),
-        words=tensors[f"{family.embeddings}.word_embeddings.weight"],
+        words=tensors[f"{family.embeddings}.word_embeddings.weight"].clone(),
         positions=_positions(tensors, family, config),
         embeddings_norm=encoder.norm(f"{family.embeddings}.LayerNorm"),
         layers=[_layer(encoder, family, i, activation, is_last=i == depth - 1) for i in range(depth)],
@@ -145,9 +148,13 @@ def load(artifact: Artifact, dtype: torch.dtype) -> Weights:
 def stacked(tensors: Mapping[str, Tensor], names: Sequence[str], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """
     Weight (N, K) and bias (N,) of linears side by side; of one alone, without a copy where its type is right.
+
+    The bias stays in float32, in which products are summed: rounded to bfloat16 it would be the same error for every
+    token, and moved the full-shape model's probabilities on SST-2 dev by up to 2.5e-2 instead of 1.6e-2.
     """
-    parts = [[tensors[f"{name}.{part}"].to(dtype) for name in names] for part in ("weight", "bias")]
-    weight, bias = (part[0] if len(part) == 1 else torch.cat(part) for part in parts)
+    weights = [tensors[f"{name}.weight"].to(dtype) for name in names]
+    biases = [_own(tensors[f"{name}.bias"]) for name in names]
+    weight, bias = (part[0] if len(part) == 1 else torch.cat(part) for part in (weights, biases))
     return weight, bias
 
 
@@ -166,10 +173,17 @@ def _layer(checkpoint: _Checkpoint, family: Family, index: int, activation: Acti
 
 def _positions(tensors: Mapping[str, Tensor], family: Family, config: Mapping[str, Any]) -> Tensor:
     start = int(config["pad_token_id"]) + 1 if family.positions_follow_padding else 0
-    positions = tensors[f"{family.embeddings}.position_embeddings.weight"][start:].float()
+    positions = _own(tensors[f"{family.embeddings}.position_embeddings.weight"][start:])
     if family.has_token_types:
-        positions = positions + tensors[f"{family.embeddings}.token_type_embeddings.weight"][0].float()
+        positions += tensors[f"{family.embeddings}.token_type_embeddings.weight"][0].float()
     return positions
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """
+    A copy in float32.
+    """
+    return tensor.to(torch.float32, copy=True)
 
 
 def _read(artifact: Artifact) -> dict[str, Tensor]:
