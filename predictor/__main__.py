@@ -5,7 +5,7 @@ The predictor's composition root: settings → parts → server.
 import sys
 
 from predictor.settings import PredictorSettings
-from serving import logs
+from serving import lean_kserve, logs
 from serving.settings import flag_parser
 
 
@@ -16,8 +16,9 @@ def main() -> None:
     flags = flag_parser("predictor", http_port=8090, grpc_port=8091).parse_args()
     settings = PredictorSettings.from_environment()
     logs.configure(settings.log_format, settings.log_level)
+    lean_kserve.import_kserve()
 
-    from predictor import classifier  # noqa: PLC0415
+    from predictor import classifier, openapi  # noqa: PLC0415
     from predictor.artifact import ArtifactError, open_artifact  # noqa: PLC0415
     from predictor.batcher import Batcher  # noqa: PLC0415
     from predictor.model import SentimentPredictor  # noqa: PLC0415
@@ -32,10 +33,11 @@ def main() -> None:
             threads=settings.compute_threads,
             max_batch_tokens=settings.max_batch_tokens,
             max_queue_tokens=settings.max_queue_tokens,
+            max_wait_seconds=settings.max_wait_ms / 1000,
         )
         tokenizer = TextTokenizer(artifact, threads=settings.compute_threads)
         model = SentimentPredictor(flags.model_name, artifact, tokenizer, batcher, max_texts=settings.max_texts)
-        server.start([model])
+        server.start([model], document=openapi.build(flags.model_name))
     except ArtifactError as error:
         sys.exit(f"error: {error}")
 

@@ -13,7 +13,8 @@ from predictor.tokenizer import TextTokenizer
 from serving import predictions, record
 from serving.model import ServedModel
 
-_WARM_UP_TEXTS = ["warm-up", "a warm-up batch before the first request pays for what is lazy"]
+# Enough for the batcher to learn its pace.
+_WARM_UP_TEXTS = ["warm-up", *["a warm-up batch before the first request pays for what is lazy"] * 20]
 
 
 class SentimentPredictor(ServedModel):

@@ -41,6 +41,7 @@ def question_from(payload: object, *, max_texts: int) -> Question:
         TooLarge: 413, more than `max_texts`.
     """
     if isinstance(payload, InferRequest):
+        predictions.check_outputs(payload)
         return Question(texts.from_infer(payload, max_texts=max_texts), payload)
     return Question(texts.from_v1(payload, max_texts=max_texts), None)
 

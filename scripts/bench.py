@@ -16,6 +16,7 @@ from typing import Any
 import bench_cores
 import bench_engine
 import bench_equality
+import bench_service
 import bench_start
 from predictor.artifact import NumericMode
 from predictor.cores import granted_cores
@@ -36,12 +37,16 @@ def main() -> None:
     parser.add_argument("--model-dir", type=Path, nargs="+", default=models, help="models to measure (default: ours)")
     parser.add_argument("--numeric-mode", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--json", type=Path, help="a file for all figures")
+    parser.add_argument("--service", action="store_true", help="measure the whole service instead of the predictor")
     parser.add_argument("--equality", type=int, metavar="TEXTS", help="compare answers instead of measuring speed")
     options = parser.parse_args()
     logs.configure("console", "warning")
     if options.equality:
         for model in options.model_dir:
             compare(model, options.numeric_mode, options.equality)
+        return
+    if options.service:
+        measure_service(options.model_dir[0], options.numeric_mode)
         return
     figures: dict[str, Any] = {"processor": processor(), "cores": granted_cores(), "numeric_mode": options.numeric_mode}
     print(f"{figures['processor']}, {figures['cores']} cores, {options.numeric_mode}, one thread unless said")
@@ -81,6 +86,22 @@ def measure(model: Path, numeric_mode: NumericMode, cores: int) -> dict[str, Any
     row("memory of the loaded model", f"{start.times_weights:.2f}x", memory)
     row("memory when ready", "", f"{start.memory_mib:.0f} MiB, {start.private_memory_mib:.0f} of them its own")
     return {"engine": asdict(engine), "cores": [asdict(way) for way in ways], "start": asdict(start)}
+
+
+def measure_service(model: Path, numeric_mode: NumericMode) -> None:
+    """
+    Print the service's speed beside a KServe model that computes nothing, and beside the predictor alone.
+    """
+    progress(f"{model.name}: the service, eight runs of {bench_service.SECONDS} s")
+    ratios = bench_service.measure(model, numeric_mode)
+    print(f"{processor()}, {granted_cores()} cores, {model.name}, {numeric_mode}")
+    row("hits of the process, one core", f"{ratios.local_hits:.2f}x", "requests/s beside a KServe model without work")
+    row("one client's hit", "", f"median {ratios.local_hit_median_ms:.2f} ms")
+    row("hits of Redis, one core", f"{ratios.redis_hits:.2f}x", "the same")
+    row("loadtest/repeats.js, all cores", f"{ratios.repeats:.2f}x", f"the same; {ratios.repeats_failed} failed")
+    row("texts nobody asked before, with the cache", f"{ratios.unseen_with_cache:.2f}x", "texts/s beside no cache")
+    refused = f"texts/s beside the predictor's bench; {ratios.unseen_refused} requests refused"
+    row("the same, 10 clients of 4 texts", f"{ratios.unseen_of_engine:.2f}x", refused)
 
 
 def compare(model: Path, numeric_mode: NumericMode, texts: int) -> None:

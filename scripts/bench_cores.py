@@ -18,10 +18,11 @@ import psutil
 import uvloop
 from numpy.typing import NDArray
 
-from bench_engine import sst2_like
+from bench_engine import sst2_like, text_of
 from predictor.artifact import NumericMode, open_artifact
 from predictor.batcher import Batcher
 from predictor.classifier import load
+from predictor.cores import granted_cores
 from serving import logs
 
 SECONDS = 6.0
@@ -58,13 +59,20 @@ def measure(model: Path, numeric_mode: str, cores: int) -> list[Cores]:
     return [one, threads, processes]
 
 
-def _run(model: Path, numeric_mode: str, *, threads: int, processes: int) -> list[Cores]:
-    command = [sys.executable, __file__, str(model), numeric_mode, str(threads)]
+def all_threads(model: Path, numeric_mode: str, tokens: int) -> float:
+    """
+    Texts a second of one process on every core, each text of so many tokens.
+    """
+    return _run(model, numeric_mode, threads=granted_cores(), processes=1, tokens=tokens)[0].texts_per_second
+
+
+def _run(model: Path, numeric_mode: str, *, threads: int, processes: int, tokens: int = 0) -> list[Cores]:
+    command = [sys.executable, __file__, str(model), numeric_mode, str(threads), str(tokens)]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
     return [Cores(**json.loads(worker.communicate()[0].splitlines()[-1])) for worker in workers]
 
 
-async def _compute(model: Path, numeric_mode: NumericMode, threads: int) -> Cores:
+async def _compute(model: Path, numeric_mode: NumericMode, threads: int, tokens: int) -> Cores:
     artifact = open_artifact(model, numeric_mode=numeric_mode)
     classify = load(artifact, numeric_mode).classify
     computed: list[int] = []
@@ -74,12 +82,14 @@ async def _compute(model: Path, numeric_mode: NumericMode, threads: int) -> Core
         computed.append(len(batch))
         return rows
 
-    batcher = Batcher(counted, threads=threads, max_batch_tokens=512, max_queue_tokens=1_000_000)
+    batcher = Batcher(counted, threads=threads, max_batch_tokens=512, max_queue_tokens=1_000_000, max_wait_seconds=3600)
     batcher.start()
+
+    texts = [text_of(tokens)] * 32 if tokens else sst2_like(32)
 
     async def client() -> None:
         while True:
-            await batcher.submit(sst2_like(32))
+            await batcher.submit(texts)
 
     clients = [asyncio.create_task(client()) for _ in range(CLIENTS)]
     await asyncio.sleep(WARM_UP_SECONDS)
@@ -107,6 +117,8 @@ async def _loop_delays(seconds: float) -> list[float]:
 
 if __name__ == "__main__":
     logs.configure("json", "error")
-    model, mode, count = sys.argv[1:]
+    model, mode, threads, tokens = sys.argv[1:]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(asdict(runner.run(_compute(Path(model), cast("NumericMode", mode), int(count))))))
+        print(
+            json.dumps(asdict(runner.run(_compute(Path(model), cast("NumericMode", mode), int(threads), int(tokens)))))
+        )

@@ -85,7 +85,7 @@ def measure(path: Path, numeric_mode: NumericMode) -> Engine:
     packed_ms, eager_ms, gemm_ms = interleaved(
         lambda: classifier.classify(batch), lambda: eager.classify(batch), products
     )
-    one = [_text(25)]
+    one = [text_of(25)]
     one_gemm, _ = _gemm(artifact, one, numeric_mode)
     one_ms, one_gemm_ms = interleaved(lambda: classifier.classify(one), one_gemm, repeats=40)
     return Engine(
@@ -96,7 +96,7 @@ def measure(path: Path, numeric_mode: NumericMode) -> Engine:
         one_text_ms=one_ms,
         one_text_gemm_ms=one_gemm_ms,
         by_batch_size={size: _rate(classifier, sst2_like(size)) for size in BATCH_SIZES},
-        by_text_length={length: _rate(classifier, [_text(length)] * 4) for length in TEXT_LENGTHS},
+        by_text_length={length: _rate(classifier, [text_of(length)] * 4) for length in TEXT_LENGTHS},
     )
 
 
@@ -109,7 +109,7 @@ def sst2_like(count: int) -> list[list[int]]:
     for _ in range(count):
         decile = chance.randrange(10)
         lengths.append(chance.randint(LENGTH_DECILES[decile], LENGTH_DECILES[decile + 1]))
-    return [_text(length) for length in lengths]
+    return [text_of(length) for length in lengths]
 
 
 def interleaved(*runs: Callable[[], object], repeats: int = REPEATS) -> list[float]:
@@ -125,7 +125,10 @@ def interleaved(*runs: Callable[[], object], repeats: int = REPEATS) -> list[flo
     return [median(own[1:]) for own in times]
 
 
-def _text(length: int) -> list[int]:
+def text_of(length: int) -> list[int]:
+    """
+    Token ids of a text.
+    """
     return [1000 + (index * 37) % 20_000 for index in range(length)]
 
 

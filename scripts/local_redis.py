@@ -10,8 +10,12 @@ import socket
 import tempfile
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from supervisor import Child, Pause, free_port
+
+_FOLDER_PREFIX = "sentiment-redis-"
+_URL_FILE = "url"
 
 
 def find() -> str | None:
@@ -39,6 +43,14 @@ def pongs(port: int) -> bool:
         return False
 
 
+def command_of(server: str, port: int) -> list[str]:
+    """
+    The command of a Redis that bounds its memory and keeps nothing on disk.
+    """
+    limits = ["--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"]
+    return [server, "--port", str(port), "--bind", "127.0.0.1", *limits]
+
+
 def start(server: str, children: contextlib.ExitStack, pause: Pause, timeout_seconds: float) -> tuple[Child, str]:
     """
     Start a Redis that bounds its memory and keeps nothing on disk.
@@ -47,12 +59,24 @@ def start(server: str, children: contextlib.ExitStack, pause: Pause, timeout_sec
         the process, and the URL to reach it at.
     """
     port = free_port()
-    limits = ["--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"]
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", *limits]
     # What Redis says while it starts is advice for machines in production; what keeps it from starting is on stderr.
-    command += ["--logfile", "redis.log"]
-    folder = Path(children.enter_context(tempfile.TemporaryDirectory(prefix="sentiment-redis-")))
+    command = [*command_of(server, port), "--logfile", "redis.log"]
+    folder = Path(children.enter_context(tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX)))
     redis = Child.start("redis", command, folder=folder, environment=os.environ)
     children.callback(redis.stop)
     redis.await_ready(partial(pongs, port), pause, timeout_seconds)
-    return redis, f"redis://127.0.0.1:{port}/0"
+    url = f"redis://127.0.0.1:{port}/0"
+    (folder / _URL_FILE).write_text(url)
+    return redis, url
+
+
+def running() -> list[str]:
+    """
+    Find the Redis servers of stacks that run now.
+
+    Returns:
+        their URLs.
+    """
+    files = Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*/{_URL_FILE}")
+    urls = [file.read_text() for file in files if os.access(file, os.R_OK)]
+    return [url for url in urls if pongs(urlsplit(url).port or 0)]

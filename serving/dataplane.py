@@ -8,6 +8,7 @@ from kserve.errors import ModelNotFound, ModelNotReady
 from kserve.model import BaseKServeModel
 from kserve.model_repository import ModelRepository
 from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.infer_type import InferRequest
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from serving.body import load_json
@@ -74,6 +75,12 @@ class HonestDataPlane(DataPlane):
         """
         return response, {}
 
+    def metadata(self) -> dict[str, Any]:
+        """
+        Upstream's metadata with the extensions that there are: models are not loaded by clients (KSERVE.md 2).
+        """
+        return {**super().metadata(), "extensions": ["binary_tensor_data"]}
+
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         """
         Upstream's metadata with the versions, which it leaves null against the OIP schema (KSERVE.md 13).
@@ -81,15 +88,32 @@ class HonestDataPlane(DataPlane):
         model = self.get_model_from_registry(model_name)
         return {**await super().model_metadata(model_name), "versions": getattr(model, "versions", [])}
 
-    def check_version(self, model_name: str, version: str) -> None:
+    def check_version(self, model_name: str, version: str | None) -> None:
         """
-        Accept a version that the model lists.
+        Accept a version that the model lists, or none: upstream knows no versions (KSERVE.md 16).
 
         Raises:
             ModelNotFound: 404, no such model or version.
         """
-        if version not in getattr(self.get_model_from_registry(model_name), "versions", []):
+        model = self.get_model_from_registry(model_name)
+        if version and version not in getattr(model, "versions", []):
             raise ModelNotFound(f"{model_name}/versions/{version}")
+
+    async def infer(
+        self, model_name: str, request: Any, headers: dict[str, str] | None = None
+    ) -> tuple[Any, dict[str, str]]:
+        """
+        Upstream's inference, whose answer is of the version that was asked for, though the model changed meanwhile.
+
+        Raises:
+            ModelNotFound: 404, no such model, or its version is another one now.
+        """
+        answered: Any = await super().infer(model_name, request, headers)
+        response, response_headers = answered
+        version = request.model_version if isinstance(request, InferRequest) else None
+        if version and response.model_version != version:
+            raise ModelNotFound(f"{model_name}/versions/{version}")
+        return response, response_headers
 
 
 class ClosedRepository(ModelRepositoryExtension):

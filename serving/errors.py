@@ -6,7 +6,10 @@ Every error a client can get, and how it looks on the wire (CONTRACT: Errors).
     ├── Forbidden          403                                PERMISSION_DENIED
     ├── NotFound           404                                NOT_FOUND
     ├── MethodNotAllowed   405                                UNIMPLEMENTED
+    ├── SlowRequest        408                                DEADLINE_EXCEEDED
     ├── TooLarge           413                                RESOURCE_EXHAUSTED
+    │   └── HeadTooLarge   431                                (REST only)
+    ├── RateLimited        429 + Retry-After                  RESOURCE_EXHAUSTED
     ├── Overloaded         429 + Retry-After                  RESOURCE_EXHAUSTED
     ├── InternalError      500                                INTERNAL
     ├── UpstreamFault      502                                INTERNAL
@@ -20,6 +23,7 @@ from typing import ClassVar
 
 import kserve.errors as kserve_errors
 from fastapi.exceptions import RequestValidationError
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -96,6 +100,24 @@ class MethodNotAllowed(ServiceError):
     grpc_status = StatusCode.UNIMPLEMENTED
 
 
+class SlowRequest(ServiceError):
+    """
+    408: the request did not arrive whole in its time; the connection ends with the answer (RFC 9110, 15.5.9).
+
+    Args:
+        limit_seconds: that time.
+    """
+
+    def __init__(self, limit_seconds: float) -> None:
+        super().__init__(
+            f"the request did not arrive whole within {limit_seconds:g} s; send it faster, or a smaller one"
+        )
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    error_type = "slow"
+    grpc_status = StatusCode.DEADLINE_EXCEEDED
+
+
 class TooLarge(ServiceError):
     """
     413: more bytes or more texts than the limit.
@@ -106,9 +128,34 @@ class TooLarge(ServiceError):
     grpc_status = StatusCode.RESOURCE_EXHAUSTED
 
 
+class HeadTooLarge(TooLarge):
+    """
+    431: more bytes before the body than the limit.
+    """
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
+class RateLimited(ServiceError):
+    """
+    429: this client comes more often than its rate allows.
+
+    Args:
+        retry_after_seconds: when it may come again.
+    """
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    error_type = "rate_limited"
+    grpc_status = StatusCode.RESOURCE_EXHAUSTED
+
+
 class Overloaded(ServiceError):
     """
-    429: the queue has no room for this request now.
+    429: there is no room for this request now.
     """
 
     status = HTTPStatus.TOO_MANY_REQUESTS
@@ -188,6 +235,8 @@ def translate(error: Exception) -> ServiceError:  # noqa: PLR0911  # a table, a 
             return NotFound("no such model or version; GET /v2/models lists the models, /v2/models/<name> its versions")
         case kserve_errors.ModelNotReady() | kserve_errors.ServerNotReady() | kserve_errors.ServerNotLive():
             return Unavailable("not ready yet; try again shortly")
+        case DecodeError():
+            return InvalidRequest("the bytes are not the protobuf message that this method takes")
         case RequestValidationError():
             return InvalidRequest("; ".join(_sentence(item) for item in error.errors()))
         case HTTPException(status_code=404):
@@ -219,6 +268,8 @@ def response(error: ServiceError, *, fastapi_style: bool) -> JSONResponse:
         if isinstance(error, InvalidRequest):
             status = HTTPStatus.UNPROCESSABLE_ENTITY
     headers = {} if error.retry_after_seconds is None else {"retry-after": str(error.retry_after_seconds)}
+    if isinstance(error, SlowRequest):
+        headers["connection"] = "close"
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = error.allowed
     return JSONResponse(body, status_code=status, headers=headers)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from serving.errors import InvalidRequest
 from serving.texts import INPUT_NAME
 
+_OUTPUT_NAMES = {"scores", "label"}
+
 
 def pairs(labels: Sequence[str], scores: Sequence[float]) -> list[dict[str, object]]:
     """
@@ -30,6 +32,18 @@ def to_v1(labels: Sequence[str], rows: Iterable[Sequence[float]]) -> dict[str, o
     return {"predictions": [pairs(labels, row) for row in rows]}
 
 
+def check_outputs(request: InferRequest) -> None:
+    """
+    Accept requested outputs that there are; to be asked before anything is computed.
+
+    Raises:
+        InvalidRequest: 400, there is no such output, or it is requested twice.
+    """
+    names = [output.name for output in request.request_outputs or ()]
+    if not set(names) <= _OUTPUT_NAMES or len(set(names)) < len(names):
+        raise InvalidRequest("the outputs are 'scores' and 'label', each at most once", location=("outputs",))
+
+
 def to_infer(
     request: InferRequest,
     model_name: str,
@@ -42,18 +56,12 @@ def to_infer(
     The Open Inference Protocol's answer: `scores` FP32 (N, L) and `label` BYTES (N), the best one.
 
     Args:
-        request: whose id and requested outputs are honoured.
+        request: whose id and requested outputs are honoured; one that `check_outputs` lets pass.
         revision: the model's version, and the response parameter `revision`.
         labels: names of the scores' columns, L of them; the response parameter `labels`, as a JSON array.
         rows: N rows of L scores.
-
-    Raises:
-        InvalidRequest: 400, an output is requested that there is not.
     """
     outputs = request.request_outputs or ()
-    unknown = [output for output in outputs if output.name not in ("scores", "label")]
-    if unknown:
-        raise InvalidRequest("the outputs are 'scores' and 'label'", location=("outputs",))
     # no row at all has no width of its own
     scores = np.asarray(rows, dtype=np.float32) if len(rows) else np.empty((0, len(labels)), dtype=np.float32)
     names = np.array([label.encode() for label in labels], dtype=np.object_)

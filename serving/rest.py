@@ -2,22 +2,33 @@
 KServe's REST server: its routes behind our layers, our routes before its own, and no signal handlers.
 """
 
+import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import Generator, Iterable, Sequence
+from functools import partial
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from kserve.protocol.rest.server import RESTServer, _RefreshingServer
+from kserve.protocol.rest.v1_endpoints import V1Endpoints
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from serving import errors
 from serving.access import AccessMiddleware
+from serving.admission import Admission
 from serving.body import BodyMiddleware
+from serving.connection import BoundedHttp
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
+from serving.openapi import page
+from serving.openapi.refusals import Json
 from serving.settings import ServingSettings
+
+_LINGER_STEPS = 10
+_LINGER_STEP_SECONDS = 0.1
 
 
 class RestServer(RESTServer):
@@ -28,6 +39,8 @@ class RestServer(RESTServer):
         settings: limits and times.
         dataplane: what the routes ask.
         repository: what the load and unload routes ask.
+        admission: what may be at work at once.
+        document: the OpenAPI document of all routes.
         routers: our routes.
         fastapi_paths: paths whose clients expect FastAPI's error shape.
         drain: whether clients are asked to connect anew.
@@ -38,7 +51,9 @@ class RestServer(RESTServer):
         settings: ServingSettings,
         dataplane: HonestDataPlane,
         repository: ClosedRepository,
+        admission: Admission,
         *,
+        document: Json,
         routers: Sequence[APIRouter],
         fastapi_paths: Iterable[str],
         drain: Drain,
@@ -46,9 +61,14 @@ class RestServer(RESTServer):
         super().__init__(
             "kserve.model_server:app", dataplane, repository, http_port=0, grace_period=settings.grace_seconds
         )
+        self.config.http = partial(BoundedHttp, receive_timeout_seconds=settings.receive_timeout_seconds)  # type: ignore[assignment]  # annotated as a class
+        self.config.ws = "none"
+        self.config.proxy_headers = False  # uvicorn believes whatever comes from loopback
         self._server = _QuietServer(self.config)
         self._settings = settings
-        self._routers = [_v1_router(), *routers]
+        self._admission = admission
+        self._document = document
+        self._routers = [_v1_router(dataplane), page.router(document["info"]["title"]), *routers]
         self._fastapi_paths = frozenset(fastapi_paths)
         self._drain = drain
 
@@ -68,10 +88,16 @@ class RestServer(RESTServer):
 
     def _add_middlewares(self, app: FastAPI) -> None:
         # Upstream's own layer logs two lines a request and walks every route to name it.
-        app.add_middleware(BodyMiddleware, max_bytes=self._settings.max_body_bytes)
+        app.add_middleware(
+            BodyMiddleware,
+            max_bytes=self._settings.max_body_bytes,
+            timeout_seconds=self._settings.receive_timeout_seconds,
+            admission=self._admission,
+        )
         app.add_middleware(AccessMiddleware, fastapi_paths=self._fastapi_paths, drain=self._drain)
 
     def _register_endpoints(self, app: FastAPI) -> None:
+        app.openapi = lambda: self._document  # type: ignore[method-assign]  # FastAPI's way to a document of one's own
         for router in self._routers:
             app.include_router(router)
         super()._register_endpoints(app)
@@ -91,25 +117,54 @@ class _QuietServer(_RefreshingServer):
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """
+        Close the listener, and a connection only once what was sent on it has been read: upstream closes those that it
+        has not read from yet at once (uvicorn #2757).
+        """
+        accepted = [connection for listener in sockets or () for connection in _accept_all(listener)]
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        import sys; print("late", len(accepted), file=sys.stderr)
+        for connection in accepted:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        # not one sleep: between two of them the loop reads, however late this process is
+        for _ in range(_LINGER_STEPS):
+            if self.server_state.connections:
+                await asyncio.sleep(_LINGER_STEP_SECONDS)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _accept_all(listener):
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            c=listener.accept()[0]; c.setblocking(False)
+            yield c
+
 
 async def _pass_on(_request: Request, exc: Exception) -> Response:
     raise errors.translate(exc)
 
 
-def _v1_router() -> APIRouter:
+def _v1_router(dataplane: HonestDataPlane) -> APIRouter:
     """
     What upstream's v1 routes get wrong.
 
-    Other methods than POST reach a model named `<m>:predict`; `:explain` reads a missing attribute (KSERVE.md 23).
+    GET reaches a model named `<m>:predict`, and another method is told that GET would be right, since that route comes
+    first; `:explain` reads a missing attribute (KSERVE.md 23).
     """
-    routes = APIRouter()
-    others = ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
+    routes = APIRouter(include_in_schema=False)
+    predict = V1Endpoints(dataplane).predict
+    routes.add_api_route("/v1/models/{model_name}:predict", predict, methods=["POST"], response_model=None)
 
-    @routes.api_route("/v1/models/{_}:predict", methods=others, include_in_schema=False)
+    @routes.api_route("/v1/models/{_}:predict", methods=["GET"])
     async def wrong_method() -> None:
         raise errors.MethodNotAllowed("POST")
 
-    @routes.api_route("/v1/models/{_}:explain", methods=["POST", *others], include_in_schema=False)
+    @routes.api_route("/v1/models/{_}:explain", methods=["POST"])
     async def no_explanations() -> None:
         raise errors.NotFound("this model gives no explanations; use :predict")
 

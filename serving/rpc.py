@@ -1,19 +1,25 @@
 """
-KServe's gRPC service on a server of ours: our errors, our log line, and a port of its own.
+The gRPC server: the protocol's service and the health service, with our errors, our log line and a port of its own.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc import aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from kserve.protocol.grpc.servicer import InferenceServicer
 
-from serving import errors, record
+from serving import errors, record, rpc_admission
+from serving.admission import Admission
 from serving.dataplane import ClosedRepository, HonestDataPlane
+from serving.health import Health
+from serving.servicer import InferenceServicer
+from serving.settings import ServingSettings
 
 _log = structlog.get_logger("access")
 _ENVELOPE_BYTES = 64 * 1024
@@ -35,53 +41,76 @@ class GrpcAccess(aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        method = handler_call_details.method
-
-        async def serve(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-            metadata = dict(context.invocation_metadata() or ())
-            current = record.begin(str(metadata.get("x-request-id", "")))
-            status = grpc.StatusCode.OK
-            trailing = (("x-request-id", current.request_id),)
-            try:
-                response = await handler.unary_unary(request, context)
-                # not before: KServe's servicer trips over trailing metadata that is there already
-                context.set_trailing_metadata(trailing)
-            except asyncio.CancelledError:
-                status = grpc.StatusCode.CANCELLED
-                raise
-            except Exception as exc:  # noqa: BLE001  # every exception has its status
-                error = errors.translate(exc)
-                status = error.grpc_status
-                if isinstance(error, errors.InternalError):
-                    _log.error("fault", request_id=current.request_id, exc_info=exc)
-                await context.abort(status, error.message, trailing)
-            else:
-                return response
-            finally:
-                quiet = status is grpc.StatusCode.OK and not method.endswith("/ModelInfer")
-                (_log.debug if quiet else _log.info)(
-                    "request",
-                    request_id=current.request_id,
-                    method=method,
-                    status=status.name,
-                    ms=round(current.elapsed_ms(), 3),
-                    client=context.peer(),
-                    **current.fields,
-                )
-
-        return grpc.unary_unary_rpc_method_handler(serve, handler.request_deserializer, handler.response_serializer)
+        # undeserialized: gRPC itself answers INTERNAL to bytes that are no message
+        return grpc.unary_unary_rpc_method_handler(
+            partial(_serve, handler, handler_call_details.method), None, handler.response_serializer
+        )
 
 
-def build(port: int, dataplane: HonestDataPlane, repository: ClosedRepository, *, max_body_bytes: int) -> aio.Server:
+async def _serve(handler: Any, method: str, content: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+    metadata = dict(context.invocation_metadata() or ())
+    current = record.begin(str(metadata.get("x-request-id", "")))
+    context.set_trailing_metadata((("x-request-id", current.request_id),))
+    status = grpc.StatusCode.OK
+    try:
+        return await handler.unary_unary(handler.request_deserializer(content), context)
+    except asyncio.CancelledError:
+        status = grpc.StatusCode.CANCELLED
+        raise
+    except Exception as exc:  # noqa: BLE001  # every exception has its status
+        error = _error_of(exc)
+        status = error.grpc_status
+        current.fields["error_type"] = error.error_type
+        if isinstance(error, errors.InternalError):
+            _log.error("fault", request_id=current.request_id, exc_info=exc)
+        await context.abort(status, error.message, (*context.trailing_metadata(), *_metadata(error)))
+    finally:
+        _write_line(method, status, current, context.peer())
+
+
+def _error_of(exc: Exception) -> errors.ServiceError:
+    if isinstance(exc, DecodeError):
+        return errors.InvalidRequest("the bytes are not the protobuf message that this method takes")
+    return errors.translate(exc)
+
+
+def _metadata(error: errors.ServiceError) -> list[tuple[str, str]]:
+    # a code stands for several errors: RESOURCE_EXHAUSTED is either too large or overloaded
+    described = [("error-type", error.error_type)]
+    if error.retry_after_seconds is not None:
+        described.append(("retry-after", str(error.retry_after_seconds)))
+    return described
+
+
+def _write_line(method: str, status: grpc.StatusCode, current: record.Record, peer: str) -> None:
+    quiet = status is grpc.StatusCode.OK and not method.endswith("/ModelInfer")
+    (_log.debug if quiet else _log.info)(
+        "request",
+        request_id=current.request_id,
+        method=method,
+        status=status.name,
+        ms=round(current.elapsed_ms(), 3),
+        client=peer,
+        **current.fields,
+    )
+
+
+def build(
+    port: int,
+    dataplane: HonestDataPlane,
+    repository: ClosedRepository,
+    admission: Admission,
+    settings: ServingSettings,
+) -> aio.Server:
     """
     A gRPC server that is bound and not started.
 
     Raises:
         OSError: the port is taken. gRPC's default would share it with another process and split the requests.
     """
-    limit = max_body_bytes + _ENVELOPE_BYTES
+    limit = settings.max_body_bytes + _ENVELOPE_BYTES
     server = aio.server(
-        interceptors=(GrpcAccess(),),
+        interceptors=rpc_admission.around(GrpcAccess(), admission, timeout_seconds=settings.receive_timeout_seconds),
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", -1),
@@ -89,6 +118,7 @@ def build(port: int, dataplane: HonestDataPlane, repository: ClosedRepository, *
         ],
     )
     add_GRPCInferenceServiceServicer_to_server(InferenceServicer(dataplane, repository), server)
+    add_HealthServicer_to_server(Health(dataplane), server)
     try:
         server.add_insecure_port(f"[::]:{port}")
     except RuntimeError as error:

@@ -8,6 +8,7 @@ parts are upstream's, and their order is ours: bind → open → listen → SIGT
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -20,13 +21,19 @@ from grpc import aio
 from kserve.model_server import ModelServer
 
 from serving import oip, rpc
+from serving.admission import Admission, RateLimit
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
 from serving.model import ServedModel
+from serving.openapi.refusals import Json
 from serving.rest import RestServer
 from serving.settings import ServingSettings
 
 _log = structlog.get_logger("server")
+
+_UNREAD_MS = 30_000
+# Bodies of the largest size that may be in memory at once: far more than any load whose answers come in time.
+_LARGEST_BODIES = 16
 
 
 class Server(ModelServer):
@@ -37,26 +44,41 @@ class Server(ModelServer):
         settings: limits and times.
         http_port: port of REST; a taken one ends the process here.
         grpc_port: port of gRPC.
+        rate_limit: closed when the server stops.
     """
 
-    def __init__(self, settings: ServingSettings, *, http_port: int, grpc_port: int) -> None:
+    def __init__(
+        self, settings: ServingSettings, *, http_port: int, grpc_port: int, rate_limit: RateLimit | None = None
+    ) -> None:
         super().__init__(http_port=http_port, grpc_port=grpc_port, workers=1, enable_latency_logging=False)
         self._listener = _bind(http_port)
         # as a container's first process, SIGTERM would be ignored until the event loop takes it over
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         self._settings = settings
         self._drain = Drain()
+        self._rate_limit = rate_limit
+        self._admission = Admission(
+            max_requests=settings.max_requests_in_flight,
+            max_body_bytes=_LARGEST_BODIES * settings.max_body_bytes,
+            rate_limit=rate_limit,
+        )
         self.dataplane: HonestDataPlane = HonestDataPlane(self.registered_models, self._drain)
         self.model_repository_extension: ClosedRepository = ClosedRepository(self.registered_models)
 
     def start(  # type: ignore[override]  # only models that can be awaited
-        self, models: Sequence[ServedModel], *, routers: Sequence[APIRouter] = (), fastapi_paths: Iterable[str] = ()
+        self,
+        models: Sequence[ServedModel],
+        *,
+        document: Json,
+        routers: Sequence[APIRouter] = (),
+        fastapi_paths: Iterable[str] = (),
     ) -> None:
         """
         Serve the models; returns when the last accepted request is answered and everything is stopped.
 
         Args:
             models: opened before the listeners, closed after them.
+            document: the OpenAPI document of all routes.
             routers: routes beside KServe's.
             fastapi_paths: paths among them whose clients expect FastAPI's error shape.
         """
@@ -64,6 +86,8 @@ class Server(ModelServer):
             self._settings,
             self.dataplane,
             self.model_repository_extension,
+            self._admission,
+            document=document,
             routers=[oip.router(self.dataplane), *routers],
             fastapi_paths=fastapi_paths,
             drain=self._drain,
@@ -77,10 +101,14 @@ class Server(ModelServer):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         grpc_server = self._bind_grpc()
         async with contextlib.AsyncExitStack() as opened:
+            if self._rate_limit:
+                opened.push_async_callback(self._rate_limit.close)
             for model in models:
                 opened.push_async_callback(model.close)
                 await model.open()
                 self.register_model(model)
+            # What is loaded stays: a full collection that walks it all serves nobody for 0.1 s.
+            gc.freeze()
             await self._serve_until(stop, rest, grpc_server)
 
     async def _serve_until(self, stop: asyncio.Event, rest: RestServer, grpc_server: aio.Server) -> None:
@@ -102,7 +130,8 @@ class Server(ModelServer):
                 self.grpc_port,
                 self.dataplane,
                 self.model_repository_extension,
-                max_body_bytes=self._settings.max_body_bytes,
+                self._admission,
+                self._settings,
             )
         except OSError:
             sys.exit(f"error: cannot listen on port {self.grpc_port}; pass another --grpc_port")
@@ -116,6 +145,9 @@ def _bind(port: int) -> socket.socket:
         listener.bind(("0.0.0.0", port))  # noqa: S104  # a container's port
     except (OSError, OverflowError) as error:
         sys.exit(f"error: cannot listen on port {port} ({error}); pass another --http_port")
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # on Linux: whoever does not read its answer would else keep it, and its connection, for ever
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
     # Until it listens, a second process that allows reuse could bind the same port; not while this one forbids it.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return listener

@@ -33,6 +33,17 @@ class ServingSettings(BaseSettings):
     Most texts a request. One request is answered whole, so this also bounds how long an answer can take.
     """
 
+    max_requests_in_flight: PositiveInt = 1024
+    """
+    Most requests at work at once, REST and gRPC together; health, metadata and metrics are not counted. 1024 are 100
+    requests a second that take 10 s each, the longest that a transformer waits: more would only wait to fail.
+    """
+
+    receive_timeout_seconds: Seconds = 20.0
+    """
+    Longest wait for a request to arrive whole, from its first byte. In 20 s 4 MiB arrive over 2 Mbit/s.
+    """
+
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
     """
     From SIGTERM to closing the listener, seconds: readiness fails at once, requests that still arrive are served.

@@ -5,12 +5,14 @@ Fault messages say where and what would be right, and never repeat a text.
 """
 
 from collections.abc import Sequence
+from itertools import chain, islice
 
-from kserve.protocol.infer_type import InferInput, InferRequest, deserialize_bytes_tensor
+from kserve.protocol.infer_type import InferInput, InferRequest
 
 from serving.errors import InvalidRequest, Location, TooLarge
 
 INPUT_NAME = "text"
+_LENGTH_BYTES = 4
 _JSON_NAMES = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 
 
@@ -53,10 +55,10 @@ def from_infer(request: InferRequest, *, max_texts: int) -> list[str]:
     count = _count(tensor.shape)
     if count > max_texts:
         raise _too_many(count, max_texts)
-    items = _elements(tensor)
+    items = _elements(tensor, count)
     if len(items) != count:
         raise InvalidRequest(
-            f"shape {list(tensor.shape)} promises {count} texts, data holds {len(items)}",
+            f"the shape promises {count} texts, the data holds {'more' if len(items) > count else 'fewer'}",
             location=("inputs", 0, "shape"),
         )
     return strings([_utf8(item, index) for index, item in enumerate(items)], ("inputs", 0, "data"), max_texts=max_texts)
@@ -146,18 +148,32 @@ def _count(shape: Sequence[int]) -> int:
             raise InvalidRequest("the shape must be [N], [N,1] or [1,N], N ≥ 0", location=("inputs", 0, "shape"))
 
 
-def _elements(tensor: InferInput) -> list[object]:
-    # InferInput.as_string() fails on every form of BYTES (KSERVE.md 8), so each form is read here.
+def _elements(tensor: InferInput, count: int) -> list[object]:
+    """
+    The elements, or one more than promised where there are too many: a small body can hold millions of empty ones.
+
+    InferInput.as_string() fails on every form of BYTES (KSERVE.md 8), so each form is read here.
+    """
     if tensor._raw_data is not None:  # noqa: SLF001
-        try:
-            return list(deserialize_bytes_tensor(tensor._raw_data))  # noqa: SLF001
-        except Exception:  # noqa: BLE001  # struct.error and others, by where the lengths lie
-            raise InvalidRequest("raw BYTES must be 4-byte little-endian lengths, each followed by its text") from None
+        return _raw_elements(tensor._raw_data, count)  # noqa: SLF001
     data = tensor.data
-    if not isinstance(data, list):
+    if isinstance(data, str) or not isinstance(data, Sequence):
         raise InvalidRequest("'data' must be a list of strings", location=("inputs", 0, "data"), kind="list_type")
     nested = data and all(isinstance(row, list) for row in data)
-    return [item for row in data for item in row] if nested else data
+    return list(islice(chain.from_iterable(data) if nested else data, count + 1))
+
+
+def _raw_elements(raw: bytes, count: int) -> list[object]:
+    elements: list[object] = []
+    start = 0
+    while start < len(raw) and len(elements) <= count:
+        text = start + _LENGTH_BYTES
+        end = text + int.from_bytes(raw[start:text], "little")
+        if end > len(raw):
+            raise InvalidRequest("raw BYTES must be 4-byte little-endian lengths, each followed by its text")
+        elements.append(raw[text:end])
+        start = end
+    return elements
 
 
 def _utf8(item: object, index: int) -> object:

@@ -4,10 +4,15 @@ The transformer's composition root: settings → parts → server.
 
 import argparse
 import re
+from typing import TYPE_CHECKING
 
-from serving import logs
+from serving import lean_kserve, logs
 from serving.settings import flag_parser
+from transformer.allocator import give_back_large_blocks
 from transformer.settings import TransformerSettings
+
+if TYPE_CHECKING:
+    from transformer.rate_limit import RateLimit
 
 
 def main() -> None:
@@ -16,25 +21,40 @@ def main() -> None:
     """
     parser = flag_parser("transformer", http_port=8080, grpc_port=8081)
     parser.add_argument("--predictor_host", type=_host, required=True, help="host[:port] of the predictor")
-    parser.add_argument("--predictor_use_ssl", action="store_true", help="reach the predictor over TLS")
+    # with a value, because KServe's import reads the flag too, and ends the process without one
+    parser.add_argument(
+        "--predictor_use_ssl", choices=["true", "false"], default="false", help="reach the predictor over TLS"
+    )
+    parser.add_argument(
+        "--predictor_protocol",
+        choices=["v2", "grpc-v2"],
+        default="v2",
+        help="Open Inference Protocol over REST or gRPC; --predictor_host names its port (default: %(default)s)",
+    )
     flags = parser.parse_args()
     settings = TransformerSettings.from_environment()
     logs.configure(settings.log_format, settings.log_level)
+    give_back_large_blocks()
+    lean_kserve.import_kserve()
 
     from serving.server import Server  # noqa: PLC0415  # KServe's import costs a second that --help must not
-    from transformer import routes  # noqa: PLC0415
+    from transformer import openapi, routes  # noqa: PLC0415
     from transformer.answers import Answers  # noqa: PLC0415
     from transformer.cache import TextCache  # noqa: PLC0415
     from transformer.client import PredictorClient  # noqa: PLC0415
+    from transformer.hop_grpc import GrpcHop  # noqa: PLC0415
+    from transformer.hop_rest import RestHop  # noqa: PLC0415
     from transformer.model import SentimentTransformer  # noqa: PLC0415
     from transformer.redis_store import RedisStore  # noqa: PLC0415
     from transformer.revision import RevisionWatch  # noqa: PLC0415
 
-    server = Server(settings, http_port=flags.http_port, grpc_port=flags.grpc_port)
     name = flags.model_name
+    server = Server(
+        settings, http_port=flags.http_port, grpc_port=flags.grpc_port, rate_limit=_rate_limit(settings, name)
+    )
+    hop = GrpcHop if flags.predictor_protocol == "grpc-v2" else RestHop
     client = PredictorClient(
-        f"{'https' if flags.predictor_use_ssl else 'http'}://{flags.predictor_host}",
-        model_name=name,
+        hop(flags.predictor_host, use_tls=flags.predictor_use_ssl == "true", model_name=name),
         timeout_seconds=settings.predictor_timeout_seconds,
     )
     store = RedisStore(settings.redis_url, timeout_ms=settings.redis_timeout_ms)
@@ -49,7 +69,27 @@ def main() -> None:
     model = SentimentTransformer(
         name, Answers(cache, client, watch), watch, client, store, max_texts=settings.max_texts
     )
-    server.start([model], routers=[routes.router(model, server.dataplane)], fastapi_paths=routes.FASTAPI_PATHS)
+    server.start(
+        [model],
+        document=openapi.build(name),
+        routers=[routes.router(model, server.dataplane)],
+        fastapi_paths=routes.FASTAPI_PATHS,
+    )
+
+
+def _rate_limit(settings: TransformerSettings, model_name: str) -> "RateLimit | None":
+    if settings.rate_limit is None or settings.redis_url is None:
+        return None
+    from transformer.breaker import Breaker  # noqa: PLC0415  # as above; and 0.1 s that only a rate limit needs
+    from transformer.callers import Callers  # noqa: PLC0415
+    from transformer.rate_limit import RateLimit  # noqa: PLC0415
+    from transformer.redis_peer import RedisPeer  # noqa: PLC0415
+
+    # its own connections and breaker: a Redis that refuses scripts may still hold answers
+    breaker = Breaker("redis_rate_limit")
+    peer = RedisPeer(settings.redis_url, timeout_ms=settings.redis_timeout_ms, breaker=breaker)
+    callers = Callers(settings.rate_limit_key, settings.trusted_proxies)
+    return RateLimit(settings.rate_limit, callers, peer, model_name=model_name)
 
 
 def _host(argument: str) -> str:

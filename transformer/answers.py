@@ -3,12 +3,16 @@ Texts → answers: what the cache knows, and the predictor for the rest.
 """
 
 from dataclasses import dataclass
+from time import monotonic
 
 from serving import record
 from transformer.cache import TextCache
 from transformer.client import Classified, PredictorClient
 from transformer.entry import Row
+from transformer.flights import Flights
 from transformer.revision import ModelRevision, RevisionWatch
+
+Rows = dict[str, Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Answers:
         self._cache = cache
         self._client = client
         self._watch = watch
+        self._flights = Flights(self._classify)
 
     async def answer(self, texts: list[str], *, fresh: bool) -> Answer:
         """
@@ -55,27 +60,47 @@ class Answers:
         Raises:
             ServiceError: what `PredictorClient.classify` raises, when something has to be computed.
         """
+        deadline = self._client.deadline()
         unique = list(dict.fromkeys(texts))
         revision = await self._watch.current()
         found = {} if fresh or revision is None else await self._cache.lookup(revision, unique)
         record.current().end_phase("cache")
-        missing = [text for text in unique if text not in found]
-        if revision is None or missing:
-            classified = await self._classify(missing)
-            if found and classified.revision != revision:
-                # The predictor changed under this request: one answer has one revision (DESIGN law 2).
-                found, missing = {}, unique
-                classified = await self._classify(missing)
-            revision = classified.revision
-            computed = dict(zip(missing, classified.rows, strict=True))
-        else:
-            computed = {}
+        computed: Rows = {}
+        if len(found) < len(unique):
+            revision, found, computed = await self._complete(revision, unique, found, deadline, join=not fresh)
+        elif revision is None:
+            revision = (await self._classify([], deadline)).revision
         record.current().end_phase("model")
         rows = found | computed
         return Answer(revision, [rows[text] for text in texts], sum(text in found for text in texts))
 
-    async def _classify(self, texts: list[str]) -> Classified:
-        classified = await self._client.classify(texts)
-        self._watch.observe(classified.revision)
+    async def _complete(
+        self, revision: ModelRevision | None, texts: list[str], found: Rows, deadline: float, *, join: bool
+    ) -> tuple[ModelRevision, Rows, Rows]:
+        """
+        One revision, and under it the rows that the cache knows and those that were computed.
+        """
+        missing = [text for text in texts if text not in found]
+        flown = await self._flights.compute(missing, deadline=deadline, join=join)
+        revisions = {of for of, _ in flown.values()}
+        if revision and found:
+            revisions.add(revision)
+        if len(revisions) == 1:
+            return revisions.pop(), found, {text: row for text, (_, row) in flown.items()}
+        # One answer has one revision (DESIGN law 2), and several came: by a rollout, or turn by turn with a canary,
+        # whose other answers the cache may know as well.
+        newest = self._watch.known
+        computed = {text: row for text, (of, row) in flown.items() if of == newest}
+        rest = [text for text in texts if text not in computed]
+        known = await self._cache.lookup(newest, rest) if newest else {}
+        if newest and len(known) == len(rest):
+            return newest, known, computed
+        classified = await self._classify(texts, deadline)
+        return classified.revision, {}, dict(zip(texts, classified.rows, strict=True))
+
+    async def _classify(self, texts: list[str], deadline: float) -> Classified:
+        asked = monotonic()
+        classified = await self._client.classify(texts, deadline=deadline)
+        self._watch.observe(classified.revision, asked=asked)
         self._cache.store(classified.revision, dict(zip(texts, classified.rows, strict=True)))
         return classified

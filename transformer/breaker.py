@@ -7,6 +7,8 @@ from time import monotonic
 
 import structlog
 
+from transformer.metrics import BREAKER_OPEN
+
 _log = structlog.get_logger("breaker")
 
 
@@ -15,7 +17,7 @@ class Breaker:
     Closed while calls succeed; open after `max_failures` in a row; half-open, for one probe, after `open_seconds`.
 
     Args:
-        peer: whom it guards, for the log.
+        peer: whom it guards, for the log and the metric.
         max_failures: failures in a row that open it.
         open_seconds: how long the peer is left alone.
         clock: seconds, monotonic.
@@ -30,6 +32,8 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._next_probe = 0.0
+        self._gauge = BREAKER_OPEN.labels(peer)
+        self._gauge.set(0)
 
     @property
     def open(self) -> bool:
@@ -55,6 +59,7 @@ class Breaker:
         """
         if self.open:
             _log.info("breaker closed", peer=self._peer)
+            self._gauge.set(0)
         self._failures = 0
 
     def failed(self, error: Exception) -> None:
@@ -64,5 +69,6 @@ class Breaker:
         self._failures += 1
         if self._failures == self._max_failures:
             _log.warning("breaker open", peer=self._peer, error=type(error).__name__)
+            self._gauge.set(1)
         if self.open:
             self._next_probe = self._clock() + self._open_seconds

@@ -9,6 +9,7 @@ from cachetools import TLRUCache
 
 from transformer import entry
 from transformer.entry import Row
+from transformer.metrics import LOCAL_TEXTS, REDIS_TEXTS
 from transformer.redis_store import RedisStore
 from transformer.revision import ModelRevision
 
@@ -46,12 +47,14 @@ class TextCache:
         """
         keys = {text: self._key(revision, text) for text in texts}
         found = {text: row for text, key in keys.items() if (row := self._local.get(key)) is not None}
+        LOCAL_TEXTS.inc(len(found))
         missing = [text for text in keys if text not in found]
         values = await self._store.get([keys[text] for text in missing])
         for text, value in zip(missing, values, strict=True):
             row = entry.unpack(keys[text], value, len(revision.labels))
             if row is not None:
                 found[text] = self._keep(keys[text], row)
+                REDIS_TEXTS.inc()
         return found
 
     def store(self, revision: ModelRevision, rows: Mapping[str, Row]) -> None:

@@ -36,6 +36,7 @@ def parse(payload: object, *, max_texts: int, model_name: str) -> Question:
         TooLarge: 413, more than `max_texts`.
     """
     if isinstance(payload, InferRequest):
+        predictions.check_outputs(payload)
         render = partial(_render_infer, request=payload, model_name=model_name)
         return Question(texts.from_infer(payload, max_texts=max_texts), render)
     return Question(texts.from_v1(payload, max_texts=max_texts), _render_predictions)

@@ -7,12 +7,14 @@ another text, another revision or another writer is no answer but a miss (DESIGN
 
 import hashlib
 import math
+import re
 import struct
 
 Row = tuple[float, ...]
 
 _SUM_TOLERANCE = 1e-3
 _TAG_BYTES = 8
+_DIGEST_BYTES = 16
 
 
 def key_of(model_name: str, revision: str, text: str) -> str:
@@ -23,8 +25,34 @@ def key_of(model_name: str, revision: str, text: str) -> str:
     """
     # the lengths keep a model `a:b` apart from a model `a` whose revision begins with `b`
     exact = f"{len(model_name)}:{len(revision)}:{model_name}{revision}{text}"
-    digest = hashlib.blake2b(exact.encode(), digest_size=16).hexdigest()
+    digest = hashlib.blake2b(exact.encode(), digest_size=_DIGEST_BYTES).hexdigest()
     return f"sentiment:{{{model_name}:{revision}}}:{digest}"
+
+
+def pattern_of(model_name: str, revision: str | None = None) -> str:
+    """
+    A pattern for Redis' SCAN that finds the keys of a revision, or of every revision of the model.
+
+    It may find more: `revision_of` tells a key of ours from another.
+    """
+    named = "*" if revision is None else _escape(revision)
+    return f"sentiment:{{{_escape(model_name)}:{named}}}:{'?' * 2 * _DIGEST_BYTES}"
+
+
+def revision_of(model_name: str, key: str) -> str | None:
+    """
+    The revision that a key of this model belongs to, or None for a key that `key_of` does not make.
+    """
+    form = rf"sentiment:\{{{re.escape(model_name)}:(.*)\}}:[0-9a-f]{{{2 * _DIGEST_BYTES}}}"
+    match = re.fullmatch(form, key, re.DOTALL)
+    return match[1] if match else None
+
+
+def remembered_key(model_name: str) -> str:
+    """
+    Name of what is remembered of a model: the revision learnt last, as JSON.
+    """
+    return f"sentiment:{{{model_name}}}:revision"
 
 
 def pack(key: str, row: Row) -> bytes:
@@ -60,3 +88,7 @@ def is_distribution(row: Row) -> bool:
 
 def _tag(key: str, scores: bytes) -> bytes:
     return hashlib.blake2b(key.encode() + scores, digest_size=_TAG_BYTES).digest()
+
+
+def _escape(name: str) -> str:
+    return re.sub(r"[*?\[\]\\]", r"\\\g<0>", name)

@@ -15,13 +15,15 @@ from time import monotonic
 import orjson
 import structlog
 
+from serving import record
 from serving.errors import ServiceError
-from transformer import lenient
+from transformer import entry, lenient
 from transformer.redis_store import RedisStore
 
 _log = structlog.get_logger("revision")
 _ASK_TIMEOUT_SECONDS = 0.25
 _REMEMBER_SECONDS = 7 * 24 * 3600
+_REMEMBER_PAUSE_SECONDS = 1.0  # longer than a store takes before it is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,14 @@ class RevisionWatch:
     ) -> None:
         self._ask = ask
         self._store = store
-        self._key = f"sentiment:{{{model_name}}}:revision"
+        self._key = entry.remembered_key(model_name)
         self._refresh_seconds = refresh_seconds
         self._known: ModelRevision | None = None
-        self._asked = -math.inf  # when the knowledge was last confirmed, or could not be
-        self._remembered = -math.inf
+        self._asked = -math.inf  # when the question was that the knowledge answers
+        self._confirmed = -math.inf  # the same, or when a question for it had no answer
         self._asking: asyncio.Task[None] | None = None
+        self._remembered = -math.inf
+        self._remembering: asyncio.TimerHandle | None = None
 
     @property
     def known(self) -> ModelRevision | None:
@@ -72,7 +76,7 @@ class RevisionWatch:
         """
         The revision to look answers up under; None when nobody could tell yet.
         """
-        age = monotonic() - self._asked
+        age = monotonic() - self._confirmed
         if age >= self._refresh_seconds / 2 and self._asking is None:
             self._asking = asyncio.create_task(self._refresh())
         # Under steady traffic the question is answered before the knowledge is too old, and no request waits for it.
@@ -80,26 +84,49 @@ class RevisionWatch:
             await asyncio.shield(self._asking)
         return self._known
 
-    def observe(self, revision: ModelRevision) -> None:
+    def observe(self, revision: ModelRevision, *, asked: float) -> None:
         """
-        Take in the revision of a response.
+        Take in the revision of a response, unless a later question is answered already.
+
+        Args:
+            asked: when its question was, `monotonic()`: a slow answer says who computed it, and not who answers now.
         """
-        self._asked = monotonic()
+        if asked < self._asked:
+            return
+        self._asked = asked
+        self._confirmed = max(self._confirmed, asked)
         changed = revision != self._known
         if changed:
             _log.info("revision", revision=revision.digest, before=self._known and self._known.digest)
             self._known = revision
         # again and again: Redis may have lost it since
-        if changed or self._asked - self._remembered >= self._refresh_seconds:
-            self._remembered = self._asked
-            self._store.set_later({self._key: _to_json(revision)}, ttl_seconds=lambda: _REMEMBER_SECONDS)
+        if changed or monotonic() - self._remembered >= self._refresh_seconds:
+            self._remember()
+
+    def _remember(self) -> None:
+        # Two stores on their way may arrive in either order, so the next one waits until the last has ended, and then
+        # stores what is newest; a canary changes the revision with every other answer.
+        pause = self._remembered + _REMEMBER_PAUSE_SECONDS - monotonic()
+        if pause <= 0:
+            self._remember_now()
+        elif self._remembering is None:
+            self._remembering = asyncio.get_running_loop().call_later(pause, self._remember_now)
+
+    def _remember_now(self) -> None:
+        self._remembering = None
+        self._remembered = monotonic()
+        if self._known:
+            self._store.set_later({self._key: _to_json(self._known)}, ttl_seconds=lambda: _REMEMBER_SECONDS)
 
     async def _refresh(self) -> None:
+        record.begin(None)  # this question's own: the request that happened to begin it may be a hit
+        asked = monotonic()
         try:
             async with asyncio.timeout(_ASK_TIMEOUT_SECONDS):
-                self.observe(await self._ask())
+                revision = await self._ask()
+            self.observe(revision, asked=asked)
         except (ServiceError, TimeoutError):
-            self._asked = monotonic()
+            self._confirmed = monotonic()
             if self._known is None:
                 [remembered] = await self._store.get([self._key])
                 # a response may have told the revision meanwhile

@@ -24,7 +24,7 @@ def router(model: SentimentTransformer, dataplane: HonestDataPlane) -> APIRouter
     """
     `/predict`, `/project/bulk-predict`, `/health` and `/project/health`.
     """
-    routes = APIRouter(tags=["older services"])
+    routes = APIRouter()
 
     async def answer(request: Request, parse: Callable[..., contract.Question]) -> Response:
         question: Any = parse(load_json(await request.body()), max_texts=model.max_texts)
@@ -45,8 +45,8 @@ def router(model: SentimentTransformer, dataplane: HonestDataPlane) -> APIRouter
         """
         return await answer(request, contract.parse_bulk)
 
-    @routes.api_route("/health", methods=["GET", "HEAD"], operation_id="health")
-    @routes.api_route("/project/health", methods=["GET", "HEAD"], operation_id="project_health")
+    @routes.api_route("/health", methods=["GET", "HEAD"])
+    @routes.api_route("/project/health", methods=["GET", "HEAD"])
     async def health() -> dict[str, str]:
         """
         Whether this process can take requests; 503 while it cannot.

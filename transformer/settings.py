@@ -2,20 +2,40 @@
 What the transformer is told from outside, and why each default is what it is.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
-from redis.asyncio import ConnectionPool
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
 from serving.settings import PositiveInt, Seconds, ServingSettings
+from transformer import redis_url
 
 
 def _check_redis_url(url: str) -> str:
     try:
-        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+        redis_url.connect(url, timeout_seconds=1)
     except Exception as error:  # noqa: BLE001  # redis-py raises what it likes for an odd parameter
         raise ValueError(f"not a URL that redis-py understands: {error}") from None
     return url
+
+
+def _check_rate(rate: str) -> str:
+    from limits import parse_many  # noqa: PLC0415  # 0.1 s of imports that only a rate limit needs
+
+    try:
+        [limit] = parse_many(rate)
+    except ValueError:
+        limit = None
+    if limit is None or limit.amount < 1:
+        raise ValueError("must be one rate above zero, like 100/second")
+    return rate
+
+
+def _split(networks: Any) -> Any:
+    return [network.strip() for network in networks.split(",")] if isinstance(networks, str) else networks
+
+
+_HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
 
 class TransformerSettings(ServingSettings):
@@ -25,7 +45,8 @@ class TransformerSettings(ServingSettings):
 
     redis_url: Annotated[str, AfterValidator(_check_redis_url)] | None = None
     """
-    Redis to share answers through, as redis-py's URL; without one, only this process's own cache is used.
+    Redis to share answers through, as redis-py's URL, or `redis+cluster://` or `redis+sentinel://`, see
+    `transformer.redis_url`; without one, only this process's own cache is used.
     """
 
     redis_timeout_ms: PositiveInt = 50
@@ -57,3 +78,32 @@ class TransformerSettings(ServingSettings):
     """
     How old the knowledge of the predictor's revision may be: after a rollout old answers are served for this long.
     """
+
+    rate_limit: Annotated[str, AfterValidator(_check_rate)] | None = None
+    """
+    Most requests of one client, as `100/second` or `5000 per 10 minutes`; off by default, since what is fair only the
+    operator knows. Counted in Redis for all replicas together; while Redis is away nobody is refused.
+    """
+
+    rate_limit_key: Annotated[str, Field(pattern=_HEADER_NAME)] | None = None
+    """
+    Header that names the client; without one, or where a request has none, it is the client's address. It must be one
+    that a gateway sets: a client that may choose its name has no limit.
+    """
+
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_split)] = ()
+    """
+    Networks of the proxies in front, as `10.0.0.0/8,fd00::/8`: the client is then the last address in
+    `X-Forwarded-For` that is not theirs. None by default: anybody can send that header. Behind Knative the nearest one
+    is its queue-proxy, 127.0.0.1.
+    """
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_redis_is_there(cls, rate: str | None, info: ValidationInfo) -> str | None:
+        url = info.data.get("redis_url", "wrong, and told already")
+        if rate and url is None:
+            raise ValueError("needs REDIS_URL: replicas that count alone would allow as many times the rate")
+        if rate and "+cluster" in url:
+            raise ValueError("needs a REDIS_URL that is no cluster; sentinels will do")
+        return rate

@@ -11,8 +11,8 @@ import pytest
 
 from predictor import wire
 from predictor.artifact import Artifact
-from serving import oip, record
-from transformer import client, contract
+from serving import infer_body, record, servicer
+from transformer import client, contract, grpc_messages, hop_rest
 from transformer.answers import Answer
 from transformer.client import Classified
 from transformer.revision import ModelRevision
@@ -36,14 +36,14 @@ def test_transformer_sends_the_golden_request() -> None:
     """
     The transformer asks the predictor exactly as the golden request says.
     """
-    assert json.loads(client._question(GOLDEN["texts"])) == GOLDEN["request"]
+    assert json.loads(hop_rest.question_of(GOLDEN["texts"])) == GOLDEN["request"]
 
 
 def test_predictor_reads_the_golden_request() -> None:
     """
     The predictor finds in the golden request the texts that the transformer put there.
     """
-    request = oip.decode(json.dumps(GOLDEN["request"]).encode(), None, "sentiment")
+    request = infer_body.decode(json.dumps(GOLDEN["request"]).encode(), None, "sentiment")
     assert wire.question_from(request, max_texts=10).texts == GOLDEN["texts"]
 
 
@@ -51,7 +51,9 @@ def test_predictor_sends_the_golden_response() -> None:
     """
     The predictor answers the golden request exactly as the golden response says.
     """
-    request = oip.decode(json.dumps(GOLDEN["request"] | {"id": GOLDEN["response"]["id"]}).encode(), None, "sentiment")
+    request = infer_body.decode(
+        json.dumps(GOLDEN["request"] | {"id": GOLDEN["response"]["id"]}).encode(), None, "sentiment"
+    )
     payload, _ = predictor_answer(wire.question_from(request, max_texts=10)).to_rest()
     assert payload == GOLDEN["response"]
 
@@ -61,7 +63,27 @@ def test_transformer_reads_the_golden_response() -> None:
     The transformer finds in the golden response the rows and the revision that the predictor put there.
     """
     content = json.dumps(GOLDEN["response"]).encode()
-    assert client._classified(content, len(ROWS)) == Classified(REVISION, ROWS)
+    assert client._classified(hop_rest.reply_from(content), len(ROWS)) == Classified(REVISION, ROWS)
+
+
+def test_predictor_reads_the_golden_texts_over_grpc() -> None:
+    """
+    The predictor finds in the transformer's gRPC message the texts that the transformer put there.
+    """
+    message = grpc_messages.question_of(GOLDEN["texts"], "sentiment")
+    assert wire.question_from(servicer._question(message), max_texts=10).texts == GOLDEN["texts"]
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_transformer_reads_the_golden_rows_over_grpc(*, raw: bool) -> None:
+    """
+    The transformer finds in the predictor's gRPC message the rows and the revision that the predictor put there.
+    """
+    question = wire.question_from(
+        servicer._question(grpc_messages.question_of(GOLDEN["texts"], "sentiment")), max_texts=10
+    )
+    message = servicer._message(predictor_answer(question), raw=raw)
+    assert client._classified(grpc_messages.reply_from(message), len(ROWS)) == Classified(REVISION, ROWS)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +105,10 @@ def test_both_services_answer_oip_alike() -> None:
     Either service answers an OIP question with the same tensors and parameters.
     """
     body = json.dumps(GOLDEN["request"] | {"id": "same"}).encode()
-    theirs = predictor_answer(wire.question_from(oip.decode(body, None, "sentiment"), max_texts=10))
-    ours = contract.parse(oip.decode(body, None, "sentiment"), max_texts=10, model_name="sentiment").render(ANSWER)
+    theirs = predictor_answer(wire.question_from(infer_body.decode(body, None, "sentiment"), max_texts=10))
+    ours = contract.parse(infer_body.decode(body, None, "sentiment"), max_texts=10, model_name="sentiment").render(
+        ANSWER
+    )
     assert theirs.to_rest() == ours.to_rest()
 
 

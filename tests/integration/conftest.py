@@ -37,6 +37,15 @@ def transformer_service(predictor_service: Service, redis_server: Redis) -> Iter
         yield service
 
 
+@pytest.fixture(params=["predictor", "transformer"])
+def service(request: pytest.FixtureRequest) -> Service:
+    """
+    Each service in turn.
+    """
+    service: Service = request.getfixturevalue(f"{request.param}_service")
+    return service
+
+
 @pytest.fixture
 def client(transformer_service: Service) -> Iterator[httpx.Client]:
     """

@@ -42,8 +42,10 @@ class Engine:
 
 
 @asynccontextmanager
-async def _running(engine: Any, *, threads: int = 1, batch: int = 8, queue: int = 10_000) -> AsyncIterator[Batcher]:
-    batcher = Batcher(engine, threads=threads, max_batch_tokens=batch, max_queue_tokens=queue)
+async def _running(
+    engine: Any, *, threads: int = 1, batch: int = 8, queue: int = 10_000, wait: float = 3600
+) -> AsyncIterator[Batcher]:
+    batcher = Batcher(engine, threads=threads, max_batch_tokens=batch, max_queue_tokens=queue, max_wait_seconds=wait)
     batcher.start()
     try:
         async with asyncio.timeout(HANGS_SECONDS):
@@ -230,3 +232,47 @@ async def test_wrong_rows(rows: int) -> None:
         assert answer.done()
         assert isinstance(answer.exception(), InternalError)
         assert (await batcher.submit([[2, 0]])).shape == (1, 2)
+
+
+@asynccontextmanager
+async def _paced(wait: float) -> AsyncIterator[tuple[Engine, Batcher]]:
+    """
+    A batcher that knows its pace and computes one batch until it gets leave.
+    """
+    engine = Engine()
+    async with _running(engine, wait=wait) as batcher:
+        await batcher.submit(_texts(0, [8]))
+        engine.leave.clear()
+        computing = asyncio.create_task(batcher.submit(_texts(1, [8])))
+        await engine.begun.get()
+        await engine.begun.get()
+        yield engine, batcher
+        engine.leave.set()
+        await computing
+
+
+async def test_too_long_a_wait_is_refused() -> None:
+    """
+    A request that others would make wait longer than the limit, and four times as long as it computes, is refused.
+    """
+    async with _paced(wait=1e-9) as (engine, batcher):
+        admitted = [asyncio.create_task(batcher.submit(_texts(number, [4, 4]))) for number in range(2, 7)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await batcher.submit(_texts(7, [4, 4]))
+        engine.leave.set()
+        assert [row[0, 0] for row in await asyncio.gather(*admitted)] == [2, 3, 4, 5, 6]
+
+
+async def test_large_request_shuts_out_no_small_one() -> None:
+    """
+    However much waits of one request, a smaller one is admitted beside it.
+    """
+    async with _paced(wait=1e-9) as (engine, batcher):
+        large = asyncio.create_task(batcher.submit(_texts(2, [4] * 1000)))
+        small = asyncio.create_task(batcher.submit(_texts(3, [4])))
+        await asyncio.sleep(0)
+        engine.leave.set()
+        assert (await small)[0, 0] == 3
+        assert not large.done()
+        await large

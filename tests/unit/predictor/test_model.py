@@ -20,7 +20,7 @@ async def model(artifact: Artifact, classifier: Classifier) -> AsyncIterator[Sen
     """
     The predictor, open, on the embedded model.
     """
-    batcher = Batcher(classifier.classify, threads=1, max_batch_tokens=64, max_queue_tokens=1000)
+    batcher = Batcher(classifier.classify, threads=1, max_batch_tokens=64, max_queue_tokens=1000, max_wait_seconds=3600)
     model = SentimentPredictor("m", artifact, TextTokenizer(artifact, threads=1), batcher, max_texts=8)
     assert not model.ready
     await model.open()
@@ -81,7 +81,9 @@ async def test_labels_of_another_model(artifact: Artifact) -> None:
     A model whose scores are not those of its labels does not become ready.
     """
     named = dataclasses.replace(artifact, labels=("A", "B", "C"))
-    batcher = Batcher(load(artifact, "fp32").classify, threads=1, max_batch_tokens=512, max_queue_tokens=1000)
+    batcher = Batcher(
+        load(artifact, "fp32").classify, threads=1, max_batch_tokens=512, max_queue_tokens=1000, max_wait_seconds=3600
+    )
     model = SentimentPredictor("m", named, TextTokenizer(artifact, threads=1), batcher, max_texts=8)
     with pytest.raises(ArtifactError, match=r"scores 2 labels, its config\.json names 3"):
         await model.open()

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kserve import InferInput, InferRequest, InferResponse
+from kserve.protocol.infer_type import RequestedOutput
 
 from predictor import wire
 from predictor.artifact import Artifact
-from serving import oip
+from serving import infer_body
 from serving.errors import InvalidRequest, TooLarge
 
 TEXTS = st.lists(st.text(), max_size=6)
@@ -17,7 +18,7 @@ TEXTS = st.lists(st.text(), max_size=6)
 
 def _tensor(texts: list[str]) -> InferRequest:
     body = {"inputs": [{"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}]}
-    return oip.decode(orjson.dumps(body), None, "m")
+    return infer_body.decode(orjson.dumps(body), None, "m")
 
 
 def _answered(question: wire.Question) -> wire.Answer:
@@ -65,7 +66,16 @@ def test_limit(payload: object) -> None:
         wire.question_from(payload, max_texts=2)
 
 
-@pytest.mark.parametrize("payload", [None, [], "text", InferRequest("m", [InferInput("x", [0], "BYTES", data=[])])])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        None,
+        [],
+        "text",
+        InferRequest("m", [InferInput("x", [0], "BYTES", data=[])]),
+        InferRequest("m", [InferInput("text", [0], "BYTES", data=[])], request_outputs=[RequestedOutput("x")]),
+    ],
+)
 def test_wrong(payload: object) -> None:
     """
     What is no question in either protocol is refused.

@@ -21,6 +21,8 @@ class Echo(ServedModel):
 
     async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Any:
         request = payload if isinstance(payload, InferRequest) else None
+        if request:
+            predictions.check_outputs(request)
         read = texts.from_infer(request, max_texts=9) if request else texts.from_v1(payload, max_texts=9)
         return request, read
 

@@ -13,8 +13,9 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from serving.admission import FREE_BYTES, Admission
 from serving.body import BINARY_HEADER, BodyMiddleware, load_json
-from serving.errors import InvalidRequest, TooLarge
+from serving.errors import InvalidRequest, Overloaded, SlowRequest, TooLarge
 
 LIMIT = 1000
 GZIP = {"content-encoding": "gzip"}
@@ -47,10 +48,12 @@ class Exchange:
         assert not message.get("more_body")
         self.body = message.get("body")
 
-    async def run(self, limit: int = LIMIT) -> "Exchange":
+    async def run(self, limit: int = LIMIT, seconds: float = 60, admission: Admission | None = None) -> "Exchange":
         raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]
-        scope: Any = {"type": "http", "method": self.method, "headers": raw}
-        await BodyMiddleware(self.application, max_bytes=limit)(scope, self.receive, None)  # type: ignore[arg-type]
+        scope: Any = {"type": "http", "method": self.method, "headers": raw, "client": ("10.0.0.9", 1)}
+        admission = admission or Admission(max_requests=1, max_body_bytes=2 * limit)
+        middleware = BodyMiddleware(self.application, max_bytes=limit, timeout_seconds=seconds, admission=admission)
+        await middleware(scope, self.receive, None)  # type: ignore[arg-type]
         return self
 
 
@@ -109,6 +112,96 @@ async def test_endless() -> None:
     with pytest.raises(TooLarge):
         await exchange.run()
     assert len(exchange.waiting) == 47
+
+
+async def test_slow() -> None:
+    """
+    A body that has not come whole in its time is refused, however much of it came.
+    """
+    exchange = Exchange(b"{", b"}")
+    exchange.waiting.pop()
+    with pytest.raises(SlowRequest):
+        await exchange.run(seconds=0.01)
+    assert exchange.body is None
+
+
+async def test_small_pieces() -> None:
+    """
+    A body in pieces of two bytes takes no more memory than one in one piece.
+    """
+    exchange = Exchange(*[b"{}"] * 100_000)
+    tracemalloc.start()
+    try:
+        await exchange.run(limit=200_000)
+        assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+class Full:
+    """
+    A rate limit that refuses everybody.
+    """
+
+    def __init__(self) -> None:
+        self.peers: list[str] = []
+
+    async def admit(self, headers: Headers, peer: str) -> None:
+        self.peers.append(peer)
+        raise Overloaded("m")
+
+    async def close(self) -> None: ...
+
+
+async def test_refused_before_reading() -> None:
+    """
+    A client over its rate is refused before a byte of its body is read.
+    """
+    exchange, rate_limit = Exchange(b"{}"), Full()
+    with pytest.raises(Overloaded):
+        await exchange.run(admission=Admission(max_requests=1, max_body_bytes=LIMIT, rate_limit=rate_limit))
+    assert exchange.waiting
+    assert rate_limit.peers == ["10.0.0.9"]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+async def test_bodies_together(zipped: bool) -> None:
+    """
+    Bodies that are too many bytes together are refused, as sent or as inflated, and hold nothing afterwards.
+    """
+    admission = Admission(max_requests=1, max_body_bytes=LIMIT)
+    body = b"x" * (FREE_BYTES + LIMIT)
+    sent, headers = (gzip.compress(body), GZIP) if zipped else (body, {})
+    with admission.body() as hold:
+        hold(FREE_BYTES + 100)
+        with pytest.raises(Overloaded):
+            await Exchange(sent, headers=headers).run(len(body), admission=admission)
+    assert (await Exchange(body).run(len(body), admission=admission)).body == body
+
+
+async def test_work_holds_a_place() -> None:
+    """
+    A request at work keeps its place and its bytes until it is over, and a body that still comes keeps no place.
+    """
+    admission = Admission(max_requests=1, max_body_bytes=LIMIT)
+    exchange, begun, over = Exchange(b"[]"), asyncio.Event(), asyncio.Event()
+
+    async def work(*_: object) -> None:
+        begun.set()
+        await over.wait()
+
+    exchange.application = work  # type: ignore[method-assign]
+    slow = Exchange(b"[]", b"")
+    slow.waiting.pop()
+    arriving = asyncio.create_task(slow.run(admission=admission))
+    working = asyncio.create_task(exchange.run(admission=admission))
+    await begun.wait()
+    with pytest.raises(Overloaded):
+        await Exchange(b"[]").run(admission=admission)
+    over.set()
+    await working
+    assert (await Exchange(b"[]").run(admission=admission)).body == b"[]"
+    arriving.cancel()
 
 
 async def test_bomb() -> None:

@@ -1,4 +1,5 @@
 import pytest
+from kserve import InferInput, InferRequest
 from kserve.errors import ModelNotFound, ModelNotReady
 from kserve.model_repository import ModelRepository
 
@@ -53,9 +54,31 @@ async def test_versions(dataplane: HonestDataPlane) -> None:
     Metadata lists the model's versions, and exactly these are accepted.
     """
     assert (await dataplane.model_metadata("m"))["versions"] == ["r1"]
-    dataplane.check_version("m", "r1")
+    for version in ("r1", "", None):
+        dataplane.check_version("m", version)
     with pytest.raises(ModelNotFound):
         dataplane.check_version("m", "r2")
+
+
+def test_extensions(dataplane: HonestDataPlane) -> None:
+    """
+    The server names the extensions that it has: binary tensors, and no repository.
+    """
+    assert dataplane.metadata()["extensions"] == ["binary_tensor_data"]
+
+
+@pytest.mark.parametrize(("version", "found"), [(None, True), ("", True), ("r1", True), ("r0", False)])
+async def test_answered_version(dataplane: HonestDataPlane, version: str | None, found: bool) -> None:
+    """
+    No answer of one version is given for another, though it was listed when the request came.
+    """
+    tensor = InferInput("text", [1], "BYTES", data=["a"])
+    asked = dataplane.infer("m", InferRequest("m", [tensor], model_version=version), {})
+    if found:
+        assert (await asked)[0].model_version == "r1"
+    else:
+        with pytest.raises(ModelNotFound):
+            await asked
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain"}, {"ce-id": "1", "ce-specversion": "1.0"}])

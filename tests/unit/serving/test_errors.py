@@ -4,6 +4,7 @@ import kserve.errors as kserve_errors
 import orjson
 import pytest
 from fastapi.exceptions import RequestValidationError
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,10 @@ CONTRACT = [
     (errors.Forbidden("m"), 403, "forbidden", StatusCode.PERMISSION_DENIED),
     (errors.NotFound("m"), 404, "not_found", StatusCode.NOT_FOUND),
     (errors.MethodNotAllowed("m"), 405, "method", StatusCode.UNIMPLEMENTED),
+    (errors.SlowRequest(20), 408, "slow", StatusCode.DEADLINE_EXCEEDED),
     (errors.TooLarge("m"), 413, "too_large", StatusCode.RESOURCE_EXHAUSTED),
+    (errors.HeadTooLarge("m"), 431, "too_large", StatusCode.RESOURCE_EXHAUSTED),
+    (errors.RateLimited("m", retry_after_seconds=7), 429, "rate_limited", StatusCode.RESOURCE_EXHAUSTED),
     (errors.Overloaded("m"), 429, "overloaded", StatusCode.RESOURCE_EXHAUSTED),
     (errors.InternalError("m"), 500, "internal", StatusCode.INTERNAL),
     (errors.UpstreamFault("m"), 502, "upstream", StatusCode.INTERNAL),
@@ -26,6 +30,7 @@ CONTRACT = [
     (errors.UpstreamTimeout("m"), 504, "timeout", StatusCode.DEADLINE_EXCEEDED),
     (errors.UpstreamRefusal(413, "m", ""), 413, "too_large", StatusCode.RESOURCE_EXHAUSTED),
     (errors.UpstreamRefusal(429, "m", "rate"), 429, "rate", StatusCode.RESOURCE_EXHAUSTED),
+    (DecodeError("m"), 400, "validation", StatusCode.INVALID_ARGUMENT),
     (kserve_errors.InvalidInput("m"), 400, "validation", StatusCode.INVALID_ARGUMENT),
     (kserve_errors.ModelNotFound("m"), 404, "not_found", StatusCode.NOT_FOUND),
     (kserve_errors.ModelNotReady("m"), 503, "unavailable", StatusCode.UNAVAILABLE),
@@ -66,6 +71,21 @@ def test_retry_after(raised: Exception, status: int) -> None:
     """
     headers = errors.response(errors.translate(raised), fastapi_style=False).headers
     assert headers.get("retry-after", "").isdecimal() == (status in (429, 503))
+
+
+def test_retry_after_of_a_rate() -> None:
+    """
+    A client over its rate is told its own time to wait.
+    """
+    error = errors.RateLimited("m", retry_after_seconds=7)
+    assert errors.response(error, fastapi_style=False).headers["retry-after"] == "7"
+
+
+def test_slow_request_ends_its_connection() -> None:
+    """
+    A request that did not arrive in time leaves nothing that another could be read behind.
+    """
+    assert errors.response(errors.SlowRequest(20), fastapi_style=False).headers["connection"] == "close"
 
 
 @pytest.mark.parametrize(

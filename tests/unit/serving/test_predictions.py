@@ -9,6 +9,7 @@ from kserve import InferRequest, InferResponse
 from kserve.protocol.infer_type import RequestedOutput
 
 from serving import predictions
+from serving.errors import InvalidRequest
 
 LABELS = ("NEGATIVE", "POSITIVE", "gemischt ☯")
 SCORES = st.floats(0, 1, width=32)
@@ -84,6 +85,24 @@ def test_infer_grpc(rows: list[tuple[float, ...]]) -> None:
     assert (scores.shape, label.shape) == ([len(rows), 3], [len(rows)])
     assert np.array_equal(scores.as_numpy(), np.array(rows, dtype=np.float32).reshape(-1, 3))
     assert [item.decode() for item in label.as_numpy()] == [LABELS[row.index(max(row))] for row in rows]
+
+
+@pytest.mark.parametrize("wanted", [[], ["scores"], ["label", "scores"]])
+def test_known_outputs(wanted: list[str]) -> None:
+    """
+    Each output may be requested, and none needs to be.
+    """
+    predictions.check_outputs(_question(request_outputs=[RequestedOutput(name) for name in wanted] or None))
+
+
+@pytest.mark.parametrize("wanted", [["my secret"], ["scores", "my secret"], ["label", "label"], [""]])
+def test_unknown_outputs(wanted: list[str]) -> None:
+    """
+    An output that there is not, or that is requested twice, is refused in words that repeat nothing that was sent.
+    """
+    with pytest.raises(InvalidRequest) as caught:
+        predictions.check_outputs(_question(request_outputs=[RequestedOutput(name) for name in wanted]))
+    assert "secret" not in caught.value.message
 
 
 def test_parameters() -> None:

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from serving import oip
+from serving.admission import Admission
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
 from serving.model import ServedModel
@@ -25,6 +26,8 @@ async def client(dataplane: HonestDataPlane, drain: Drain) -> AsyncIterator[http
         ServingSettings(max_body_bytes=500),
         dataplane,
         ClosedRepository(dataplane.model_registry),
+        Admission(max_requests=9, max_body_bytes=9000),
+        document={"info": {"title": "t"}},
         routers=[oip.router(dataplane)],
         fastapi_paths=(),
         drain=drain,
@@ -37,7 +40,7 @@ async def client(dataplane: HonestDataPlane, drain: Drain) -> AsyncIterator[http
         yield client
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/v1/models/m:predict", "/v2/models/m/infer", "/v2/models/m/versions/r1/infer"])
 async def test_wrong_method(client: httpx.AsyncClient, method: HTTPMethod, path: str) -> None:
     """
@@ -46,6 +49,7 @@ async def test_wrong_method(client: httpx.AsyncClient, method: HTTPMethod, path:
     response = await client.request(method, path)
     assert (response.status_code, response.json()["error_type"]) == (405, "method")
     assert "POST" in response.json()["error"]
+    assert response.headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("kind", [None, "application/x-www-form-urlencoded", "application/json; charset=utf-8"])

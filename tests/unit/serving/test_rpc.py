@@ -3,6 +3,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import DecodeError
 from structlog.testing import capture_logs
 
 from serving import errors, record
@@ -17,6 +18,16 @@ class Aborted(Exception):
     """
 
 
+def deserialize(content: bytes) -> str:
+    """
+    As protobuf does.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError(str(error)) from error
+
+
 class Call:
     """
     A call's context: what the client sent and what it gets.
@@ -26,12 +37,16 @@ class Call:
         self.sent = [(name.replace("_", "-"), value) for name, value in metadata.items()]
         self.status, self.words = grpc.StatusCode.OK, ""
         self.trailing: dict[str, str] = {}
+        self.content = b"question"
 
     def invocation_metadata(self) -> list[tuple[str, str]]:
         return self.sent
 
     def peer(self) -> str:
         return "ipv4:10.0.0.9:1"
+
+    def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.trailing.items())
 
     def set_trailing_metadata(self, metadata: Any) -> None:
         self.trailing = dict(metadata)
@@ -49,11 +64,11 @@ class Call:
             return f"answer to {request}"
 
         async def continuation(_details: object) -> Any:
-            return grpc.unary_unary_rpc_method_handler(behave)
+            return grpc.unary_unary_rpc_method_handler(behave, deserialize)
 
         handler = await GrpcAccess().intercept_service(continuation, DETAILS)
         try:
-            self.answer = await handler.unary_unary("question", self)
+            self.answer = await handler.unary_unary(self.content, self)
         except Aborted:
             self.answer = None
         return self
@@ -98,6 +113,34 @@ async def test_fault() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raised", "described"),
+    [
+        (errors.TooLarge("m"), {"error-type": "too_large"}),
+        (errors.Overloaded("m"), {"error-type": "overloaded", "retry-after": "1"}),
+        (RuntimeError("m"), {"error-type": "internal"}),
+    ],
+    ids=["too large", "overloaded", "internal"],
+)
+async def test_error_type(raised: Exception, described: dict[str, str]) -> None:
+    """
+    An error's type and when to try again come as trailing metadata: a code stands for several errors.
+    """
+    call = await Call(x_request_id="abc-1").run(raised)
+    assert call.trailing == {"x-request-id": "abc-1", **described}
+
+
+async def test_no_message() -> None:
+    """
+    Bytes that are no message are the client's fault, in words that do not repeat them.
+    """
+    call = Call()
+    call.content = b"my secret \xff"
+    await call.run()
+    assert call.status == grpc.StatusCode.INVALID_ARGUMENT
+    assert "secret" not in call.words
+
+
+@pytest.mark.parametrize(
     "raised", [None, errors.NotFound("m"), RuntimeError("m")], ids=lambda raised: type(raised).__name__
 )
 async def test_request_id(raised: Exception | None) -> None:
@@ -118,13 +161,13 @@ async def test_made_request_id(sent: dict[str, str]) -> None:
 @pytest.mark.parametrize(("raised", "status"), [(None, "OK"), (errors.NotFound("m"), "NOT_FOUND")])
 async def test_line(raised: Exception | None, status: str) -> None:
     """
-    Each call writes one line with its id, method and status, and what its hooks noted.
+    Each call writes one line with its id, method and status, and what its hooks noted or its error is.
     """
     with capture_logs() as lines:
         await Call(x_request_id="abc-1").run(raised)
     (line,) = lines
     assert (line["request_id"], line["method"], line["status"]) == ("abc-1", DETAILS.method, status)
-    assert line.get("texts") == (None if raised else 3)
+    assert (line.get("texts"), line.get("error_type")) == ((None, "not_found") if raised else (3, None))
 
 
 async def test_unknown_method() -> None:

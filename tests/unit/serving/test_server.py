@@ -1,4 +1,5 @@
 import gc
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,14 @@ def server(own_logs: None) -> Iterator[Server]:
     server = Server(ServingSettings(), http_port=0, grpc_port=0)
     yield server
     server._listener.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux's")
+def test_unread_answers(server: Server) -> None:
+    """
+    A client that stops reading its answer does not keep its connection for longer than half a minute.
+    """
+    assert 0 < server._listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000
 
 
 def _refusal(port: int) -> str:

@@ -152,6 +152,15 @@ def test_infer_raw_cut(items: list[str], data: st.DataObject) -> None:
         texts.from_infer(_tensor(part, [len(items)]), max_texts=20)
 
 
+@pytest.mark.parametrize("many", [bytes(4_000_000), [""] * 1_000_000, [[""]] * 1_000_000], ids=["raw", "flat", "rows"])
+def test_infer_millions(many: bytes | list[Any]) -> None:
+    """
+    Of millions of elements behind a small shape only one more than promised is read.
+    """
+    tensor = _tensor(many, [3]).inputs[0]
+    assert len(texts._elements(tensor, 3)) == 4
+
+
 def test_infer_raw_length() -> None:
     """
     A raw length far beyond the data is refused.

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from kserve.model_repository import ModelRepository
 
 from serving.access import AccessMiddleware
+from serving.admission import Admission
 from serving.body import BodyMiddleware
 from serving.dataplane import HonestDataPlane
 from serving.drain import Drain
@@ -106,7 +107,8 @@ async def http(model: SentimentTransformer, drain: Drain) -> AsyncIterator[httpx
     registry = ModelRepository()
     registry.update(model)
     app = FastAPI()
-    app.add_middleware(BodyMiddleware, max_bytes=10_000)
+    admission = Admission(max_requests=9, max_body_bytes=90_000)
+    app.add_middleware(BodyMiddleware, max_bytes=10_000, timeout_seconds=60, admission=admission)
     app.add_middleware(AccessMiddleware, fastapi_paths=frozenset(routes.FASTAPI_PATHS), drain=drain)
     app.include_router(routes.router(model, HonestDataPlane(registry, drain)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://transformer") as client:

@@ -1,30 +1,39 @@
-"""What the laws are tried on: a Redis of our own, a clock that stands still, and a predictor behind httpx's edge."""
+"""What the laws are tried on: a Redis of our own, a clock that stands still, and a predictor at either hop's edge."""
 
 import asyncio
+import contextlib
 import hashlib
+import inspect
+import io
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Coroutine
-from copy import copy
-from functools import cache
+from collections.abc import AsyncIterator, Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any, Self
 
+import grpc
 import httpx
 import pytest
 import redis
+from grpc import aio
 from hypothesis import strategies as st
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 
 from serving.errors import ServiceError
 from transformer.client import PredictorClient
 from transformer.entry import Row
+from transformer.hop import Hop
+from transformer.hop_grpc import GrpcHop
+from transformer.hop_rest import RestHop
 from transformer.revision import ModelRevision
 
 LABELS = ("NEGATIVE", "POSITIVE")
-BASE_URL = "http://predictor.internal:8090"
+HOST = "predictor.internal:8090"
+BASE_URL = f"http://{HOST}"
 Handler = Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
 
 
@@ -141,19 +150,80 @@ class Predictor:
         return client_of(self)
 
 
-def client_of(handler: Handler, *, timeout_seconds: float = 60.0) -> PredictorClient:
+def client_of(handler: Handler) -> PredictorClient:
     """
     A real client whose connections end in a function.
     """
-    client = copy(_unconnected(timeout_seconds))
-    client._http = httpx.AsyncClient(base_url=BASE_URL, transport=httpx.MockTransport(handler))
-    return client
+    return PredictorClient(rest_hop(handler), timeout_seconds=60.0)
 
 
-@cache
-def _unconnected(timeout_seconds: float) -> PredictorClient:
-    # httpx reads the system's certificates for every client, which takes longer than most tests.
-    return PredictorClient(BASE_URL, model_name="sentiment", timeout_seconds=timeout_seconds)
+def rest_hop(handler: Handler) -> RestHop:
+    """
+    A real hop over REST whose connections end in a function.
+    """
+    hop = RestHop(HOST, use_tls=False, model_name="sentiment")
+    hop._session = Session(handler)
+    return hop
+
+
+class Session:
+    """
+    As much of aiohttp's session as the hop needs; requests and responses are httpx's, which need no connection.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    @contextlib.asynccontextmanager
+    async def post(self, url: str, *, data: io.BytesIO, headers: dict[str, str], **_: Any) -> AsyncIterator[Any]:
+        """
+        What the function answers.
+        """
+        answer = self._handler(httpx.Request("POST", url, content=data.read(), headers=headers))
+        response = await answer if inspect.isawaitable(answer) else answer
+        yield SimpleNamespace(status=response.status_code, read=response.aread)
+
+    async def close(self) -> None:
+        """
+        Nothing is open.
+        """
+
+
+class GrpcPredictor:
+    """
+    A predictor at the edge of the hop over gRPC: it answers as a function does, and notes what comes.
+    """
+
+    def __init__(self, infer: Callable[[pb.ModelInferRequest], pb.ModelInferResponse]) -> None:
+        self._infer = infer
+        self.asked: list[pb.ModelInferRequest] = []
+        self.metadata: list[dict[str, str]] = []
+        self.waits = 0
+
+    async def ModelInfer(self, request: pb.ModelInferRequest, *, metadata: Any) -> pb.ModelInferResponse:  # noqa: N802
+        self.asked.append(request)
+        self.metadata.append(dict(metadata))
+        return self._infer(request)
+
+    async def ServerLive(self, request: pb.ServerLiveRequest, **options: Any) -> None:  # noqa: N802
+        self.waits += 1
+        raise grpc_error(grpc.StatusCode.DEADLINE_EXCEEDED)
+
+    def hop(self) -> GrpcHop:
+        """
+        A real hop to this predictor.
+        """
+        hop = GrpcHop(HOST, use_tls=False, model_name="sentiment")
+        hop._stub = self
+        return hop
+
+
+def grpc_error(code: grpc.StatusCode, details: str = "", **trailing: str) -> aio.AioRpcError:
+    """
+    What a call over gRPC raises.
+    """
+    pairs = [(name.replace("_", "-"), value) for name, value in trailing.items()]
+    return aio.AioRpcError(code, aio.Metadata(), aio.Metadata(*pairs), details=details)
 
 
 def answering(status: int, **response: Any) -> Handler:  # httpx.Response's own arguments
@@ -163,13 +233,13 @@ def answering(status: int, **response: Any) -> Handler:  # httpx.Response's own 
     return lambda _request: httpx.Response(status, **response)
 
 
-async def fault_of(handler: Handler, texts: list[str], *, timeout_seconds: float = 60.0) -> ServiceError:
+async def fault_of(hop: Hop, texts: list[str]) -> ServiceError:
     """
     The error of one question; its words give nothing away.
     """
-    client = client_of(handler, timeout_seconds=timeout_seconds)
+    client = PredictorClient(hop, timeout_seconds=60.0)
     with pytest.raises(ServiceError) as raised:
-        await client.classify(texts)
+        await client.classify(texts, deadline=client.deadline())
     await client.close()
     assert "predictor.internal" not in str(raised.value)
     assert "8090" not in str(raised.value)

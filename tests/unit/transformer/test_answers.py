@@ -1,3 +1,7 @@
+import asyncio
+from time import monotonic
+
+import aiohttp
 import httpx
 import pytest
 from hypothesis import example, given
@@ -27,7 +31,7 @@ class Parts:
         self.cache = TextCache("sentiment", store, local_bytes=1_000_000, ttl_seconds=3600, ttl_jitter=0)
         self.watch = RevisionWatch(_nobody_knows, store, model_name="sentiment", refresh_seconds=3600)
         if known:
-            self.watch.observe(known)
+            self.watch.observe(known, asked=monotonic())
         self.answer = Answers(self.cache, client, self.watch).answer
 
 
@@ -89,6 +93,71 @@ async def test_answer_has_one_revision_even_in_a_rollout() -> None:
     assert (answer.revision.digest, answer.rows) == ("r3", rows_of("r3", ["a", "b"]))
 
 
+async def test_canary_answers_from_what_it_knows() -> None:
+    """
+    When another revision than the cache's answers, rows that the cache has of that one too are not asked for again.
+    """
+    predictor = Predictor("canary")
+    parts = Parts(predictor)
+    for revision in ("old", "canary"):
+        parts.cache.store(revision_of(revision), {text: row_of(revision, text) for text in "ab"})
+    answer = await parts.answer(["a", "new", "b"], fresh=False)
+    assert answer == Answer(revision_of("canary"), rows_of("canary", ["a", "new", "b"]), 2)
+    assert predictor.asked == [["new"]]
+
+
+async def test_canary_asks_for_all_when_the_cache_lacks_one() -> None:
+    """
+    When the cache knows only some of the rest under the revision that answered, all rows come from one new response.
+    """
+    predictor = Predictor("canary", "old")
+    parts = Parts(predictor)
+    parts.cache.store(OLD, {text: row_of("old", text) for text in "ab"})
+    parts.cache.store(revision_of("canary"), {"a": row_of("canary", "a")})
+    answer = await parts.answer(["a", "new", "b"], fresh=False)
+    assert answer == Answer(OLD, rows_of("old", ["a", "new", "b"]), 0)
+    assert predictor.asked == [["new"], ["a", "new", "b"]]
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), min_size=1), min_size=12, max_size=12))
+async def test_canary_never_mixes_revisions_and_still_hits(requests: list[list[str]]) -> None:
+    """
+    With two revisions answering in turn, each answer is of the revision it names, and what is asked again is a hit.
+    """
+    turns = [revision for _ in range(40) for revision in ("old", "canary")]
+    parts = Parts(Predictor(*turns))
+    for texts in requests:
+        answer = await parts.answer(texts, fresh=False)
+        assert answer.rows == rows_of(answer.revision.digest, texts)
+    everything = list("abcd")
+    for _ in range(2):
+        await parts.answer(everything, fresh=True)
+    assert (await parts.answer(everything, fresh=False)).cache_status == "hit"
+
+
+async def test_slow_answer_is_no_news() -> None:
+    """
+    An answer by the old revision that arrives after one by the new leaves the new one known.
+    """
+    asked, late = asyncio.Event(), asyncio.Event()
+
+    class Rollout(Predictor):
+        async def __call__(self, request: httpx.Request) -> httpx.Response:
+            response = await super().__call__(request)
+            if self.asked[-1] == ["slow"]:
+                asked.set()
+                await late.wait()
+            return response
+
+    parts = Parts(Rollout("old", "new"))
+    slow = asyncio.create_task(parts.answer(["slow"], fresh=False))
+    await asked.wait()
+    await parts.answer(["quick"], fresh=False)
+    late.set()
+    assert (await slow).revision == OLD
+    assert parts.watch.known == revision_of("new")
+
+
 async def test_answers_are_stored_under_the_revision_of_their_response() -> None:
     """
     What a canary answers is found under the canary's revision and not under the one that was known.
@@ -116,8 +185,7 @@ async def test_unknown_revision_is_learnt_from_the_answer(texts: list[str]) -> N
 @pytest.mark.parametrize(
     "fault",
     [
-        httpx.ConnectError(""),
-        httpx.ReadTimeout(""),
+        aiohttp.ClientConnectionError(),
         httpx.Response(200, json={}),
         httpx.Response(500),
         httpx.Response(429),

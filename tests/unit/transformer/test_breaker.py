@@ -1,4 +1,5 @@
 import pytest
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from transformer.breaker import Breaker
@@ -98,3 +99,20 @@ def test_each_change_is_logged_once(breaker: Breaker) -> None:
         ("breaker open", "peer", "warning"),
         ("breaker closed", "peer", "info"),
     ] * 2
+
+
+def test_metric_says_whether_it_is_open(breaker: Breaker) -> None:
+    """
+    The gauge of the peer is 1 while it is being left alone, and else 0.
+    """
+
+    def gauge() -> float | None:
+        return REGISTRY.get_sample_value("sentiment_transformer_breaker_open", {"peer": "peer"})
+
+    assert gauge() == 0
+    fail(breaker, 2)
+    assert gauge() == 0
+    fail(breaker, 1)
+    assert gauge() == 1
+    breaker.succeeded()
+    assert gauge() == 0

@@ -1,17 +1,26 @@
 import json
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import record
 from serving.errors import UpstreamFault
 from transformer.client import Classified
 
-from .parts import LABELS, Predictor, answer_json, answering, client_of, fault_of, json_values, revision_of, row_of
+from .parts import (
+    LABELS,
+    Predictor,
+    answer_json,
+    answering,
+    client_of,
+    fault_of,
+    json_values,
+    rest_hop,
+    revision_of,
+    row_of,
+)
 
 
 @given(st.lists(st.text()))
@@ -21,7 +30,8 @@ async def test_rows_come_in_the_texts_order(texts: list[str]) -> None:
     """
     predictor = Predictor("r7")
     rows = [row_of("r7", text) for text in texts]
-    assert await predictor.client().classify(texts) == Classified(revision_of("r7"), rows)
+    client = predictor.client()
+    assert await client.classify(texts, deadline=client.deadline()) == Classified(revision_of("r7"), rows)
     assert predictor.asked == [texts]
 
 
@@ -34,27 +44,12 @@ async def test_revision_is_that_of_an_answer_to_nothing() -> None:
     assert predictor.asked == [[]]
 
 
-async def test_request_id_travels() -> None:
-    """
-    The predictor gets the request id that the client's request has.
-    """
-    seen = []
-
-    def noting(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers["x-request-id"])
-        return httpx.Response(200, json=answer_json("r1", []))
-
-    record.begin("id-of-the-client")
-    await client_of(noting).classify([])
-    assert seen == ["id-of-the-client"]
-
-
 @given(json_values.map(orjson.dumps) | st.binary(), st.integers(0, 3))
 async def test_junk_is_an_upstream_fault(content: bytes, count: int) -> None:
     """
     Any bytes and any JSON that is no answer, answered with 200, are a 502 and no other error.
     """
-    assert isinstance(await fault_of(answering(200, content=content), ["text"] * count), UpstreamFault)
+    assert isinstance(await fault_of(rest_hop(answering(200, content=content)), ["text"] * count), UpstreamFault)
 
 
 WRONG_LABELS: list[object] = [list(LABELS), "", "A, B", "[]", '"AB"', "[1, 2]", '["A", null]', '{"A": 0, "B": 1}']
@@ -80,7 +75,7 @@ async def test_near_answer_is_an_answer_or_a_fault(
     """
     client = client_of(answering(200, content=orjson.dumps({"outputs": [tensor], "parameters": parameters})))
     try:
-        classified = await client.classify(["text"] * count)
+        classified = await client.classify(["text"] * count, deadline=client.deadline())
     except UpstreamFault:
         return
     assert isinstance(classified.revision.digest, str)
@@ -112,6 +107,7 @@ def with_scores(scores: list[object]) -> dict[str, Any]:
         {**ANSWER, "outputs": ANSWER["outputs"] * 2},
         {**ANSWER, "outputs": []},
         {**ANSWER, "parameters": {"revision": "r1"}},
+        {**ANSWER, "parameters": {**ANSWER["parameters"], "revision": ""}},
         {**ANSWER, "parameters": {"labels": json.dumps(LABELS)}},
         *({**ANSWER, "parameters": {"revision": "r1", "labels": labels}} for labels in WRONG_LABELS),
         {**ANSWER, "parameters": None},
@@ -121,4 +117,4 @@ async def test_wrong_answer_is_an_upstream_fault(answer: dict[str, Any]) -> None
     """
     An answer that is short, long, of other numbers, or without its revision or labels is a 502.
     """
-    assert isinstance(await fault_of(answering(200, json=answer), ["one", "two"]), UpstreamFault)
+    assert isinstance(await fault_of(rest_hop(answering(200, json=answer)), ["one", "two"]), UpstreamFault)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kserve import InferInput, InferRequest
+from kserve.protocol.infer_type import RequestedOutput
 
 from serving.errors import InvalidRequest, TooLarge
 from transformer import contract
@@ -176,6 +177,15 @@ def test_infer_request_is_answered_with_tensors() -> None:
     assert (outputs["label"]["shape"], outputs["label"]["data"]) == ([1], ["POSITIVE"])
     assert (response["id"], response["model_version"]) == ("id", "r1")
     assert response["parameters"] == {"revision": "r1", "labels": json.dumps(LABELS)}
+
+
+def test_infer_request_for_an_unknown_output_is_refused_before_it_costs_anything() -> None:
+    """
+    An OIP request for an output that there is not is no question.
+    """
+    request = infer_request(request_outputs=[RequestedOutput("embedding")])
+    with pytest.raises(InvalidRequest):
+        contract.parse(request, max_texts=MAX_TEXTS, model_name="sentiment")
 
 
 def test_infer_request_over_the_limit_is_too_large() -> None:

@@ -105,3 +105,32 @@ def test_key_hides_the_text(text: str) -> None:
     key = entry.key_of("m", "r", text)
     assert text not in key.rpartition(":")[2]
     assert len(key) == len(entry.key_of("m", "r", ""))
+
+
+@given(st.text(max_size=8), st.text(max_size=8), st.text(max_size=8))
+@example("m", "r}:\n", "text")
+def test_key_tells_its_revision(model_name: str, revision: str, text: str) -> None:
+    """
+    A key's revision can be read back, whatever its name.
+    """
+    assert entry.revision_of(model_name, entry.key_of(model_name, revision, text)) == revision
+
+
+names = st.text(st.characters(exclude_characters=":"), max_size=8)
+
+
+@given(names, names, st.text(max_size=8))
+def test_key_of_another_model_tells_no_revision(model_name: str, other: str, revision: str) -> None:
+    """
+    A key of another model has no revision of this one.
+    """
+    assume(model_name != other)
+    assert entry.revision_of(model_name, entry.key_of(other, revision, "text")) is None
+
+
+@given(st.text(max_size=8))
+def test_what_is_remembered_is_no_entry(model_name: str) -> None:
+    """
+    The key that remembers the revision belongs to none.
+    """
+    assert entry.revision_of(model_name, entry.remembered_key(model_name)) is None

@@ -71,10 +71,10 @@ async def test_rotten_peer_is_silence(serve: Serve, clock: Clock) -> None:
     The breaker opens after three failures; while open the peer is left alone, and probed once each period.
     """
     async with rotten(serve) as (store, connections):
-        store._breaker = Breaker("redis", clock=clock)
+        store._peer.breaker = Breaker("redis", clock=clock)
         with capture_logs() as lines:
             for number in range(3):
-                assert not store._breaker.open, number
+                assert not store._peer.breaker.open, number
                 assert await store.get(["a", "b"]) == [None, None]
             tried = len(connections)
             for _ in range(10):
@@ -100,7 +100,7 @@ async def test_killed_redis_is_silence(mortal_redis: RedisServer) -> None:
     for _ in range(5):
         store.set_later({"a": b"1"}, ttl_seconds=lambda: 3600)
         assert await store.get(["a", "b"]) == [None, None]
-    assert store._breaker.open
+    assert store._peer.breaker.open
     await store.close()
 
 
@@ -111,7 +111,7 @@ async def test_hung_redis_is_silence_until_it_wakes(mortal_redis: RedisServer, c
     Every key is then answered with its own value, and the log has one line for each change.
     """
     store = RedisStore(mortal_redis.url, timeout_ms=250)
-    store._breaker = Breaker("redis", clock=clock)
+    store._peer.breaker = Breaker("redis", clock=clock)
     mortal_redis.direct.mset({"a": b"1", "b": b"2", "c": b"3"})
     assert await store.get(["a"]) == [b"1"]
     with capture_logs() as lines:
@@ -150,6 +150,6 @@ async def test_cancelled_caller_harms_nobody(mortal_redis: RedisServer) -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
     mortal_redis.wake()
-    assert not store._breaker.open
+    assert not store._peer.breaker.open
     assert await store.get(["b"]) == [b"2"]
     await store.close()

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from structlog.testing import capture_logs
@@ -103,9 +103,46 @@ async def test_a_response_is_knowledge(clock: Clock) -> None:
     watch = watch_of(ask)
     await watch.current()
     clock.now += 4
-    watch.observe(R2)
+    watch.observe(R2, asked=clock.now)
     clock.now += 4
     assert (await watch.current(), ask.count) == (R2, 1)
+
+
+async def test_answer_to_an_older_question_is_no_knowledge(clock: Clock) -> None:
+    """
+    Of two answers the one to the later question counts, in whichever order they arrive.
+    """
+    watch = watch_of(Asked(R1))
+    first, second = clock.now, clock.now + 1
+    watch.observe(R2, asked=second)
+    watch.observe(R1, asked=first)
+    assert watch.known == R2
+    watch.observe(R1, asked=second)
+    assert watch.known == R1
+
+
+async def test_knowledge_is_as_old_as_its_question(clock: Clock) -> None:
+    """
+    A slow answer says who answered when it was asked: the next ask comes a refresh after that.
+    """
+    ask = Asked(R1)
+    watch = watch_of(ask)
+    asked = clock.now
+    clock.now += 5
+    watch.observe(R2, asked=asked)
+    assert (await watch.current(), ask.count) == (R1, 1)
+
+
+async def test_slow_answers_are_knowledge_while_asks_fail(clock: Clock) -> None:
+    """
+    An ask without an answer does not make the answer to an earlier question worthless.
+    """
+    watch = watch_of(Asked(UpstreamTimeout("")))
+    asked = clock.now
+    clock.now += 1
+    assert await watch.current() is None
+    watch.observe(R1, asked=asked)
+    assert watch.known == R1
 
 
 FAILURES = [Unavailable(""), UpstreamTimeout(""), UpstreamFault(""), UpstreamRefusal(429, "", ""), TimeoutError()]
@@ -137,24 +174,25 @@ async def test_silent_predictor_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     assert await watch_of(asyncio.Event().wait).current() is None
 
 
-async def test_fresh_watch_recalls_the_revision(store: RedisStore) -> None:
+async def test_fresh_watch_recalls_the_revision(store: RedisStore, clock: Clock) -> None:
     """
     With the predictor down, a fresh watch knows what another one learnt last, from Redis.
     """
     watch = watch_of(Asked(R1), store)
     for seen in (R1, R2):
-        watch.observe(seen)
+        clock.now += 1
+        watch.observe(seen, asked=clock.now)
         await asyncio.gather(*store._pending)
     assert await watch_of(Asked(Unavailable("")), store).current() == R2
     elsewhere = RevisionWatch(Asked(Unavailable("")), store, model_name="another", refresh_seconds=5)
     assert await elsewhere.current() is None
 
 
-async def test_the_predictor_is_believed_before_redis(store: RedisStore) -> None:
+async def test_the_predictor_is_believed_before_redis(store: RedisStore, clock: Clock) -> None:
     """
     A fresh watch takes the predictor's own answer whatever is remembered.
     """
-    watch_of(Asked(R1), store).observe(R1)
+    watch_of(Asked(R1), store).observe(R1, asked=clock.now)
     await asyncio.gather(*store._pending)
     assert await watch_of(Asked(R2), store).current() == R2
 
@@ -175,32 +213,57 @@ async def test_junk_remembered_is_nothing_known(store: RedisStore, redis_server:
     assert await watch_of(Asked(Unavailable("")), store).current() is None
 
 
-async def test_what_is_observed_outlasts_what_is_recalled() -> None:
+async def test_what_is_observed_outlasts_what_is_recalled(clock: Clock) -> None:
     """
     A response that arrives while the remembered revision is on its way from Redis is the newer knowledge.
     """
 
     class SlowStore(RedisStore):
         async def get(self, keys: object) -> list[bytes | None]:
-            watch.observe(R2)
+            watch.observe(R2, asked=clock.now)
             return [b'{"revision": "r1", "labels": ["NEGATIVE", "POSITIVE"]}']
 
     watch = watch_of(Asked(Unavailable("")), SlowStore(None, timeout_ms=50))
     assert await watch.current() == R2
 
 
-async def test_each_change_is_logged_and_remembered_once(store: RedisStore, redis_server: RedisServer) -> None:
+async def test_each_change_is_logged_and_remembered_once(
+    store: RedisStore, redis_server: RedisServer, clock: Clock
+) -> None:
     """
     A revision is logged and written to Redis when it changes, not with every response.
     """
     watch = watch_of(Asked(R1), store)
     with capture_logs() as lines:
         for seen in (R1, R1, R2, R2):
-            watch.observe(seen)
+            clock.now += 1
+            watch.observe(seen, asked=clock.now)
     await asyncio.gather(*store._pending)
     assert [(line["before"], line["revision"]) for line in lines] == [(None, "r1"), ("r1", "r2")]
     assert redis_server.direct.info("commandstats")["cmdstat_set"]["calls"] == 2
     assert redis_server.direct.ttl(KEY) > 0
+
+
+async def test_stores_of_the_revision_keep_their_order(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    However fast the revision changes, one store at a time is on its way, and the last one holds the last revision.
+    """
+    monkeypatch.setattr(revision, "_REMEMBER_PAUSE_SECONDS", 0.01)
+    stored: list[bytes] = []
+
+    class NotingStore(RedisStore):
+        def set_later(self, values: Mapping[str, bytes], **_: object) -> None:
+            stored.extend(values.values())
+            if len(stored) == 2:
+                done.set()
+
+    done = asyncio.Event()
+    watch = watch_of(Asked(R1), NotingStore(None, timeout_ms=50))
+    for seen in (R1, R2) * 10:
+        watch.observe(seen, asked=clock.now)
+    assert [b'"r1"' in each for each in stored] == [True]
+    await done.wait()
+    assert [b'"r2"' in each for each in stored] == [False, True]
 
 
 async def test_nobody_knows_without_predictor_and_redis() -> None:

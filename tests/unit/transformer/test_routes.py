@@ -1,5 +1,6 @@
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
@@ -118,8 +119,8 @@ async def test_too_much_is_a_413(http: httpx.AsyncClient, predictor: Predictor, 
 @pytest.mark.parametrize(
     ("fault", "status", "retry_after"),
     [
-        (httpx.ConnectError("to predictor.internal"), 503, "1"),
-        (httpx.ReadTimeout("of predictor.internal"), 504, None),
+        (aiohttp.ClientConnectionError("to predictor.internal"), 503, "1"),
+        (httpx.Response(504, text="predictor.internal"), 504, None),
         (httpx.Response(500, text="predictor.internal"), 502, None),
         (httpx.Response(200, text="nonsense"), 502, None),
         (httpx.Response(429, json={"error": "queue full", "error_type": "overloaded"}), 429, "1"),
@@ -154,7 +155,7 @@ async def test_health_is_that_of_this_process(
     """
     200 while this process can answer, predictor or none; 503 while it is draining or not ready.
     """
-    predictor.fault = httpx.ConnectError("")
+    predictor.fault = aiohttp.ClientConnectionError()
     response = await http.get(path)
     assert (response.status_code, response.json()) == (200, {"status": "healthy"})
     drain.draining = True

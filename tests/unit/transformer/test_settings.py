@@ -36,6 +36,8 @@ def test_nothing_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOCAL_CACHE_BYTES", "0", "0"),
         ("PREDICTOR_TIMEOUT_SECONDS", "0.5", "0.5"),
         ("REVISION_REFRESH_SECONDS", "60", "60.0"),
+        ("RATE_LIMIT_KEY", "X-Api-Key", "X-Api-Key"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", "(IPv4Network('10.0.0.0/8'), IPv6Network('::1/128'))"),
     ],
 )
 def test_each_setting_is_its_environment_variable(
@@ -64,6 +66,13 @@ def test_each_setting_is_its_environment_variable(
         ("PREDICTOR_TIMEOUT_SECONDS", "0"),
         ("PREDICTOR_TIMEOUT_SECONDS", "nan"),
         ("REVISION_REFRESH_SECONDS", "-1"),
+        ("RATE_LIMIT", "s3cr3t"),
+        ("RATE_LIMIT", "100"),
+        ("RATE_LIMIT", "0/second"),
+        ("RATE_LIMIT", "100/second;1000/hour"),
+        ("RATE_LIMIT_KEY", "x api key"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,s3cr3t"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("MAX_TEXTS", "0"),
         ("LOG_LEVEL", "loud"),
     ],
@@ -80,6 +89,18 @@ def test_impossible_value_stops_the_start(monkeypatch: pytest.MonkeyPatch, name:
     assert name in line
     assert "\n" not in line
     assert "s3cr3t" not in line
+
+
+@pytest.mark.parametrize("rate", ["100/second", "5000 per 10 minutes", "1/day"])
+def test_rate_limit_needs_redis(monkeypatch: pytest.MonkeyPatch, rate: str) -> None:
+    """
+    A rate limit is taken in any of its notations, and without a Redis to count in it stops the start.
+    """
+    monkeypatch.setenv("RATE_LIMIT", rate)
+    with pytest.raises(SystemExit, match=r"error: RATE_LIMIT: .*REDIS_URL"):
+        TransformerSettings.from_environment()
+    monkeypatch.setenv("REDIS_URL", "redis://redis:6379/0")
+    assert TransformerSettings.from_environment().rate_limit == rate
 
 
 def test_settings_never_change() -> None:

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kserve import InferInput, InferRequest
 
-from serving import oip, texts
+from serving import infer_body, texts
 from serving.errors import InvalidRequest
 
 SECRET = "my secret"
+RAW = b"\x09\x00\x00\x00my secret"
 INPUT = {"name": "text", "shape": [1], "datatype": "BYTES", "data": [SECRET]}
 
 
@@ -29,7 +31,7 @@ def test_json(items: list[str]) -> None:
     """
     tensor = {**INPUT, "shape": [len(items)], "data": items}
     sent = {"id": "42", "inputs": [tensor], "outputs": [{"name": "label"}], "parameters": {"binary_data_output": True}}
-    request = oip.decode(orjson.dumps(sent), None, "m")
+    request = infer_body.decode(orjson.dumps(sent), None, "m")
     assert texts.from_infer(request, max_texts=10) == items
     assert (request.id, request.request_outputs[0].name, request.use_binary_outputs) == ("42", "label", True)
 
@@ -40,7 +42,7 @@ def test_binary(items: list[str]) -> None:
     A request of the binary extension gives the texts behind its JSON.
     """
     body, json_length = _binary(items)
-    request = oip.decode(body, str(json_length), "m")
+    request = infer_body.decode(body, str(json_length), "m")
     assert texts.from_infer(request, max_texts=10) == items
     assert request.id == "42"
 
@@ -52,24 +54,37 @@ def test_binary_cut(items: list[str], data: st.DataObject) -> None:
     """
     body, json_length = _binary(items)
     with pytest.raises(InvalidRequest):
-        oip.decode(body[: data.draw(st.integers(0, len(body) - 1))], str(json_length), "m")
+        infer_body.decode(body[: data.draw(st.integers(0, len(body) - 1))], str(json_length), "m")
 
 
 @pytest.mark.parametrize(
     ("sent", "location"),
     [
-        ([], ()),
+        ([], ("body",)),
         ({}, ("inputs",)),
         ({"inputs": SECRET}, ("inputs",)),
         ({"inputs": [SECRET]}, ("inputs", 0)),
         ({"inputs": [{**INPUT, "data": SECRET}]}, ("inputs", 0, "data")),
         ({"inputs": [{**INPUT, "shape": [1.5]}]}, ("inputs", 0, "shape", 0)),
+        ({"inputs": [{**INPUT, "shape": [1.0]}]}, ("inputs", 0, "shape", 0)),
+        ({"inputs": [{**INPUT, "shape": [True]}]}, ("inputs", 0, "shape", 0)),
+        ({"inputs": [{**INPUT, "shape": ["1"]}]}, ("inputs", 0, "shape", 0)),
+        ({"inputs": [{**INPUT, "shape": [10.0**30]}]}, ("inputs", 0, "shape", 0)),
+        ({"inputs": [{**INPUT, "shape": [SECRET] * 100_000}]}, ("inputs", 0, "shape", 0)),
         ({"inputs": [{**INPUT, "shape": SECRET}]}, ("inputs", 0, "shape")),
         ({"inputs": [{**INPUT, "datatype": None}]}, ("inputs", 0, "datatype")),
         ({"inputs": [INPUT], "id": 5}, ("id",)),
         ({"inputs": [INPUT], "outputs": [SECRET]}, ("outputs", 0)),
         ({"inputs": [INPUT], "parameters": SECRET}, ("parameters",)),
-        ({"inputs": [SECRET] * 100_000}, ("inputs",)),
+        ({"inputs": [INPUT], "parameters": {"binary_data_output": SECRET}}, ("parameters", "binary_data_output")),
+        (
+            {"inputs": [INPUT], "outputs": [{"name": "label", "parameters": {"binary_data": 1}}]},
+            ("outputs", 0, "parameters", "binary_data"),
+        ),
+        ({"inputs": [{**INPUT, "data": None}]}, ("inputs",)),
+        ({"inputs": [{**INPUT, "parameters": {"binary_data_size": 0}}]}, ("inputs",)),
+        ({"inputs": [SECRET] * 100_000}, ("inputs", 0)),
+        ({"inputs": [INPUT] * 100_000}, ("inputs",)),
         ({"inputs": [INPUT], "outputs": [{"name": "label"}] * 100_000}, ("outputs",)),
     ],
 )
@@ -78,34 +93,46 @@ def test_wrong_json(sent: Any, location: tuple[object, ...]) -> None:
     A wrong request is refused with its place, in words that repeat nothing that was sent.
     """
     with pytest.raises(InvalidRequest) as caught:
-        oip.decode(orjson.dumps(sent), None, "m")
+        infer_body.decode(orjson.dumps(sent), None, "m")
     assert caught.value.location == location
     assert SECRET not in caught.value.message
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        [],
-        {},
-        {"inputs": [SECRET]},
-        {"inputs": [{"name": "text"}]},
-        {"inputs": [{**INPUT, "datatype": None}]},
-        {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES"}]},
-        {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": SECRET}}]},
-        {"inputs": [INPUT], "outputs": [SECRET]},
-        {"inputs": [INPUT], "outputs": [{"name": "label", "parameters": 5}]},
-        {"inputs": [INPUT], "parameters": SECRET},
-    ],
-)
-def test_wrong_binary(sent: Any) -> None:
+@pytest.mark.parametrize("size", [-1, 14, 12, 2**63, 2**70, 13.0, 13.5, True, "13", [13], None])
+def test_wrong_size(size: Any) -> None:
     """
-    A wrong request of the binary extension is refused before it reaches a model, in words that do not repeat it.
+    A binary size that is not exactly the number of bytes behind the JSON is refused, in words that do not repeat them.
     """
-    body = orjson.dumps(sent)
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": size}}
+    head = json.dumps({"inputs": [tensor]}).encode()
     with pytest.raises(InvalidRequest) as caught:
-        oip.decode(body, str(len(body)), "m")
+        infer_body.decode(head + RAW, str(len(head)), "m")
     assert SECRET not in caught.value.message
+
+
+def test_several_binary_inputs() -> None:
+    """
+    Each input has its own bytes, in the inputs' order, beside inputs whose data is in the JSON.
+    """
+    sizes = [{"parameters": {"binary_data_size": size}} for size in (3, 0, 2)]
+    bare = {"name": "text", "shape": [1], "datatype": "BYTES"}
+    head = orjson.dumps({"inputs": [bare | sizes[0], INPUT, bare | sizes[1], bare | sizes[2]]})
+    inputs = infer_body.decode(head + b"abcde", str(len(head)), "m").inputs
+    assert [tensor._raw_data for tensor in inputs] == [b"abc", None, b"", b"de"]
+
+
+@pytest.mark.parametrize("asked", [None, False, True])
+@pytest.mark.parametrize("own", [None, False, True])
+def test_binary_outputs(asked: bool | None, own: bool | None) -> None:
+    """
+    An output is binary by its own wish, by the request's where it has none, and JSON by default.
+    """
+    wish = {} if own is None else {"parameters": {"binary_data": own}}
+    sent = {"inputs": [INPUT], "outputs": [{"name": "label", **wish}]}
+    if asked is not None:
+        sent["parameters"] = {"binary_data_output": asked}
+    (output,) = infer_body.decode(orjson.dumps(sent), None, "m").request_outputs
+    assert output.binary_data == (own if own is not None else bool(asked))
 
 
 @pytest.mark.parametrize("header", ["", "-1", "1.5", "abc", "²", "3", "9" * 5000], ids=lambda header: header[:3])
@@ -114,7 +141,7 @@ def test_wrong_length(header: str) -> None:
     A length that is no number of bytes within the body is refused.
     """
     with pytest.raises(InvalidRequest):
-        oip.decode(b"{}", header, "m")
+        infer_body.decode(b"{}", header, "m")
 
 
 @pytest.mark.parametrize("json_length", [None, "9"])
@@ -123,5 +150,5 @@ def test_not_json(json_length: str | None) -> None:
     A body that is not JSON is refused in words that do not repeat it.
     """
     with pytest.raises(InvalidRequest) as caught:
-        oip.decode(b"my secret", json_length, "m")
+        infer_body.decode(b"my secret", json_length, "m")
     assert SECRET not in caught.value.message

@@ -1,0 +1,175 @@
+"""
+How fast the whole service answers, beside a KServe model that computes nothing and beside the predictor's own bench.
+
+The load is k6's. A figure beside KServe is of one server process on one core, k6 on the other, but for the older
+services' script, which shares all cores with everything.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+import local_redis
+from bench_cores import all_threads
+from supervisor import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+K6 = ROOT / ".venv" / "bin" / "k6"
+SECONDS = 8
+READY_SECONDS = 60
+TEXTS_A_REQUEST = 4
+TOKENS_A_TEXT = 22  # 20 common words and the two special tokens
+
+
+@dataclass(frozen=True)
+class Load:
+    """
+    What k6 saw of one run; only what was answered counts.
+    """
+
+    requests_per_second: float
+    median_ms: float
+    failed: int
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """
+    Each of two runs right after each other: the service's requests a second beside the baseline's.
+    """
+
+    local_hits: float
+    local_hit_median_ms: float
+    redis_hits: float
+    repeats: float
+    repeats_failed: int
+    unseen_with_cache: float
+    unseen_of_engine: float
+    unseen_refused: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    A running server.
+    """
+
+    port: int
+    process: psutil.Popen
+
+
+def measure(model: Path, numeric_mode: str) -> Ratios:
+    """
+    Start what is compared and load it in turn.
+    """
+    environment = {"MODEL_DIR": str(model), "NUMERIC_MODE": numeric_mode}
+    with contextlib.ExitStack() as processes:
+        url = processes.enter_context(_redis())
+        predictor = processes.enter_context(_service("predictor", **environment))
+        host = ["--predictor_host", f"127.0.0.1:{predictor.port}"]
+        whole = processes.enter_context(_service("transformer", *host, REDIS_URL=url))
+        redis_only = processes.enter_context(_service("transformer", *host, REDIS_URL=url, LOCAL_CACHE_BYTES="0"))
+        uncached = processes.enter_context(_service("transformer", *host, LOCAL_CACHE_BYTES="0"))
+        echo = processes.enter_context(_echo())
+        for server in (whole, redis_only, uncached, echo):
+            _load(server, "texts.js", seconds=1)
+        with _one_core(whole, redis_only, echo):
+            local, base, shared = (_load(server, "texts.js", core=1) for server in (whole, echo, redis_only))
+            one = _load(whole, "texts.js", core=1, VUS="1")
+        repeats, repeats_base = _load(whole, "repeats.js"), _load(echo, "repeats.js")
+        cached, bare = (_load(server, "texts.js", KIND="unseen") for server in (whole, uncached))
+    engine = all_threads(model, numeric_mode, TOKENS_A_TEXT)
+    return Ratios(
+        local_hits=local.requests_per_second / base.requests_per_second,
+        local_hit_median_ms=one.median_ms,
+        redis_hits=shared.requests_per_second / base.requests_per_second,
+        repeats=repeats.requests_per_second / repeats_base.requests_per_second,
+        repeats_failed=repeats.failed,
+        unseen_with_cache=cached.requests_per_second / bare.requests_per_second,
+        unseen_of_engine=cached.requests_per_second * TEXTS_A_REQUEST / engine,
+        unseen_refused=cached.failed + bare.failed,
+    )
+
+
+def _load(server: Server, script: str, *, core: int | None = None, seconds: int = SECONDS, **environment: str) -> Load:
+    with tempfile.NamedTemporaryFile(suffix=".json") as summary:
+        command = [str(K6), "run", "--quiet", "--summary-export", summary.name, str(ROOT / "loadtest" / script)]
+        variables = {"URL": f"http://127.0.0.1:{server.port}", "DURATION": f"{seconds}s", **environment}
+        process = psutil.Popen(command, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
+        if core is not None:
+            process.cpu_affinity([core])
+        process.wait()
+        metrics = json.loads(Path(summary.name).read_bytes())["metrics"]
+    times, checks = metrics["http_req_duration"], metrics["checks"]
+    answered = metrics["http_reqs"]["rate"] * checks["value"]
+    return Load(answered, times["med"], checks["fails"])
+
+
+@contextlib.contextmanager
+def _one_core(*servers: Server) -> Iterator[None]:
+    """
+    Keep servers on the first core.
+    """
+    cores = psutil.Process().cpu_affinity()
+    for server in servers:
+        server.process.cpu_affinity([0])
+    yield
+    for server in servers:
+        server.process.cpu_affinity(cores)
+
+
+@contextlib.contextmanager
+def _redis() -> Iterator[str]:
+    server, port = local_redis.find(), free_port()
+    if server is None:
+        raise SystemExit("error: no Redis server; put redis-server on the PATH")
+    with _process(local_redis.command_of(server, port)):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+def _service(package: str, *flags: str, **environment: str) -> contextlib.AbstractContextManager[Server]:
+    return _server(["-m", package], *flags, LOG_LEVEL="error", DRAIN_SECONDS="0", **environment)
+
+
+def _echo() -> contextlib.AbstractContextManager[Server]:
+    return _server([str(Path(__file__).with_name("echo_model.py"))])
+
+
+@contextlib.contextmanager
+def _server(program: list[str], *flags: str, **environment: str) -> Iterator[Server]:
+    port, grpc = free_port(), free_port()
+    command = [sys.executable, *program, "--http_port", str(port), "--grpc_port", str(grpc), *flags]
+    with _process(command, **environment) as process:
+        _await_ready(port)
+        yield Server(port, process)
+
+
+@contextlib.contextmanager
+def _process(command: list[str], **environment: str) -> Iterator[psutil.Popen]:
+    process = psutil.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await_ready(port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready")
+            return
+        time.sleep(0.05)
+    raise SystemExit("error: a service did not start; its own lines above say why")

@@ -1,0 +1,105 @@
+"""
+Admission for gRPC: inference calls are refused, counted and waited for as REST's requests are.
+
+gRPC reads a unary call's message, of any size within its limit and for as long as it takes, before any interceptor can
+refuse it. On the wire a unary call is a stream of one message, so inference is served as one: its message is read here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+import grpc
+from grpc import aio
+from starlette.datastructures import Headers
+
+from serving.admission import Admission
+from serving.errors import InvalidRequest, SlowRequest
+
+# gRPC gathers a message without telling how much of it has come; together these may be 64 of the largest.
+_MAX_READING = 64
+_METHOD = "/inference.GRPCInferenceService/ModelInfer"
+Context = aio.ServicerContext[Any, Any]
+
+
+def around(
+    access: aio.ServerInterceptor, admission: Admission, *, timeout_seconds: float
+) -> tuple[aio.ServerInterceptor, ...]:
+    """
+    The interceptors that admit calls within `access`, which gives a refusal its record and its log line.
+
+    Args:
+        timeout_seconds: longest wait for a message.
+    """
+    return _Unread(), access, _Admit(admission, timeout_seconds)
+
+
+class _Unread(aio.ServerInterceptor):
+    """
+    Hands an inference call on before its message is read.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler_call_details.method != _METHOD:
+            return handler
+        return grpc.stream_unary_rpc_method_handler(handler.unary_unary, None, handler.response_serializer)
+
+
+class _Admit(aio.ServerInterceptor):
+    """
+    Reads the message of an inference call, once it is admitted.
+    """
+
+    def __init__(self, admission: Admission, timeout_seconds: float) -> None:
+        self._admission = admission
+        self._timeout_seconds = timeout_seconds
+        self._reading = asyncio.Semaphore(_MAX_READING)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler_call_details.method != _METHOD:
+            return handler
+        # what is deserialized here is a stream that nobody has read yet
+        return grpc.unary_unary_rpc_method_handler(
+            partial(self._serve, handler), lambda stream: stream, handler.response_serializer
+        )
+
+    async def _serve(self, handler: Any, stream: Any, context: Context) -> Any:
+        await self._admission.admit(_headers(context), _host(context.peer()))
+        content = await self._read(stream)
+        with self._admission.body() as hold:
+            hold(len(content))
+            with self._admission.place():
+                return await handler.unary_unary(handler.request_deserializer(content), context)
+
+    async def _read(self, stream: Any) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout_seconds), self._reading:
+                async for content in stream:
+                    return bytes(content)
+        except TimeoutError:
+            raise SlowRequest(self._timeout_seconds) from None
+        raise InvalidRequest("the call ended without a whole message")
+
+
+def _headers(context: Context) -> Headers:
+    # ASCII, or bytes where a name ends in -bin
+    return Headers(raw=[(name.encode(), str(value).encode()) for name, value in context.invocation_metadata() or ()])
+
+
+def _host(peer: str) -> str:
+    """
+    The address in gRPC's name of a peer: `ipv4:10.0.0.9:1`, `ipv6:%5B::1%5D:1`.
+    """
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")

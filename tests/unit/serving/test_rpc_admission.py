@@ -1,0 +1,20 @@
+import pytest
+
+from serving.rpc_admission import _host
+
+
+@pytest.mark.parametrize(
+    ("peer", "host"),
+    [
+        ("ipv4:10.0.0.9:1234", "10.0.0.9"),
+        ("ipv6:%5B::1%5D:1234", "::1"),
+        ("ipv6:[fe80::1%25eth0]:1234", "fe80::1%eth0"),
+        ("unix:", ""),
+        ("", ""),
+    ],
+)
+def test_host(peer: str, host: str) -> None:
+    """
+    The address is read out of every form in which gRPC names a peer.
+    """
+    assert _host(peer) == host

@@ -1,0 +1,111 @@
+"""
+The hop to the predictor, whichever protocol carries it: what comes back, and the ways in which nothing does.
+
+KServe's own clients drop their retries, keep one singleton for every URL, wait 600 s, and turn each failure into a
+500 with the internal URL in it (KSERVE.md 3-9, 21; KServe #4247); ours are a module for each protocol.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from serving import record
+from serving.errors import Unavailable, UpstreamFault, UpstreamRefusal, UpstreamTimeout
+
+# Long enough for a lost SYN to be sent again, short enough to leave most of a request's time.
+CONNECT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    The predictor's answer as its protocol brought it, unchecked.
+
+    Attributes:
+        digest: of the revision that computed it.
+        labels: names of the scores' columns, as a JSON array.
+        scores: N x L of them, flat.
+    """
+
+    digest: str
+    labels: str
+    scores: list[object]
+
+
+class Hop(Protocol):
+    """
+    One protocol, and its connections to the predictor.
+    """
+
+    async def ask(self, texts: list[str]) -> Reply:
+        """
+        Scores of N ≥ 0 texts; a caller that is cancelled cancels the question at the predictor as well.
+
+        It is asked again, once, where no connection could be made: nothing was sent then. After anything was sent,
+        asking again could double the work of a predictor in trouble.
+
+        Raises:
+            UpstreamRefusal: the predictor's own 4xx, 429 among them.
+            UpstreamFault: 502, the answer is no answer.
+            Unavailable: 503, the predictor says that it is not ready.
+            Unreachable: 503, nobody answered.
+            UpstreamTimeout: 504, the predictor says that it was too slow.
+        """
+
+    async def close(self) -> None:
+        """
+        Disconnect.
+        """
+
+
+class Unreachable(Unavailable):
+    """
+    503: nobody answered.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the model cannot be reached; texts answered before are still served")
+
+
+def not_ready() -> Unavailable:
+    """
+    The predictor answers that it cannot answer.
+    """
+    return Unavailable("the model is not ready; texts answered before are still served")
+
+
+def too_slow() -> UpstreamTimeout:
+    """
+    The predictor, or a gateway before it, gave up.
+    """
+    return UpstreamTimeout("the model did not answer in time; send fewer texts")
+
+
+def fault() -> UpstreamFault:
+    """
+    The predictor failed.
+    """
+    return UpstreamFault("the model failed on this request")
+
+
+def nonsense() -> UpstreamFault:
+    """
+    The predictor answered what is no answer.
+    """
+    return UpstreamFault("the model's answer was not understood")
+
+
+def refusal(status: int, message: object, error_type: object) -> UpstreamRefusal:
+    """
+    The predictor's own 4xx; words and type are the predictor's where it gave any.
+    """
+    # one word of ASCII, for it becomes gRPC metadata, which can hold nothing else
+    is_word = isinstance(error_type, str) and re.fullmatch(r"[a-z_]{1,32}", error_type)
+    return UpstreamRefusal(status, str(message or "the model refused this request"), str(error_type) if is_word else "")
+
+
+def note(kind: str, words: object) -> None:
+    """
+    Keep for the log what went wrong: it may know what the client may not.
+    """
+    record.current().fields["upstream"] = f"{kind}: {words}"

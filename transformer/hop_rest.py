@@ -1,0 +1,118 @@
+"""
+OIP v2 over REST.
+
+A pool of keep-alive connections: behind a plain Service each new connection may end at another replica, behind a
+gateway each request may.
+
+On aiohttp, which takes a tenth of httpx's time on the event loop: 0.15 ms a question instead of 1.5 ms with 10 at once.
+"""
+
+import io
+from functools import cached_property
+from http import HTTPStatus
+
+import aiohttp
+import orjson
+
+from serving import record
+from transformer import hop, lenient
+from transformer.hop import Reply, Unreachable
+
+# Idle connections end here before KServe ends them there (65 s), so none is reused while it closes.
+_KEEP_ALIVE_SECONDS = 30.0
+
+
+class RestHop:
+    """
+    Asks over REST; see `Hop`.
+
+    Args:
+        host: host[:port].
+        use_tls: whether over TLS.
+        model_name: the model's name in the predictor's routes.
+    """
+
+    def __init__(self, host: str, *, use_tls: bool, model_name: str) -> None:
+        self._url = f"{'https' if use_tls else 'http'}://{host}/v2/models/{model_name}/infer"
+
+    async def ask(self, texts: list[str]) -> Reply:
+        """
+        See `Hop.ask`.
+        """
+        try:
+            status, content = await self._post(question_of(texts))
+        except aiohttp.ClientError as error:
+            hop.note(type(error).__name__, error)
+            raise (hop.nonsense() if isinstance(error, aiohttp.ClientResponseError) else Unreachable()) from None
+        if status == HTTPStatus.OK:
+            return reply_from(content)
+        raise _error_of(status, content)
+
+    async def close(self) -> None:
+        """
+        Disconnect.
+        """
+        await self._session.close()
+
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        # made when first used, because it belongs to the event loop that runs then
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=hop.CONNECT_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"content-type": "application/json", "accept-encoding": "identity"},
+            auto_decompress=False,
+        )
+
+    async def _post(self, body: bytes) -> tuple[int, bytes]:
+        try:
+            return await self._post_once(body)
+        except aiohttp.ClientConnectorError:
+            return await self._post_once(body)
+
+    async def _post_once(self, body: bytes) -> tuple[int, bytes]:
+        headers = {"x-request-id": record.current().request_id}
+        # a large body in one piece would hold up the event loop
+        data = io.BytesIO(body)
+        async with self._session.post(self._url, data=data, headers=headers, allow_redirects=False) as response:
+            return response.status, await response.read()
+
+
+def question_of(texts: list[str]) -> bytes:
+    """
+    The request's body.
+    """
+    tensor = {"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}
+    return orjson.dumps({"inputs": [tensor], "outputs": [{"name": "scores"}]})
+
+
+def reply_from(content: bytes) -> Reply:
+    """
+    What the response's body says.
+
+    Raises:
+        UpstreamFault: 502, it is no answer.
+    """
+    match lenient.loads(content):
+        case {
+            "outputs": [{"name": "scores", "data": [*scores]}],
+            "parameters": {"revision": str(digest), "labels": str(labels)},
+        }:
+            return Reply(digest, labels, scores)
+        case _:
+            raise hop.nonsense()
+
+
+def _error_of(status: int, content: bytes) -> Exception:
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        body = lenient.loads(content)
+        message, error_type = (body.get("error"), body.get("error_type")) if isinstance(body, dict) else (None, None)
+        return hop.refusal(status, message, error_type)
+    match status:
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return hop.not_ready()
+        case HTTPStatus.GATEWAY_TIMEOUT:
+            return hop.too_slow()
+        case _:
+            return hop.fault()

@@ -1,0 +1,54 @@
+"""
+Redis, optional at every moment: short deadlines, a breaker, and None instead of errors (DESIGN law 5).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis.exceptions import RedisClusterException, RedisError
+
+from transformer import redis_url
+from transformer.breaker import Breaker
+
+_T = TypeVar("_T")
+
+
+class RedisPeer:
+    """
+    Connections to a Redis that may be away.
+
+    Args:
+        url: see `transformer.redis_url`.
+        timeout_ms: longest wait of one call.
+        breaker: opens when Redis does not answer.
+
+    Attributes:
+        redis: the client, for calls given to `ask`.
+    """
+
+    def __init__(self, url: str, *, timeout_ms: int, breaker: Breaker) -> None:
+        self._timeout_seconds = timeout_ms / 1000
+        self.breaker = breaker
+        self.redis = redis_url.connect(url, timeout_seconds=self._timeout_seconds)
+
+    async def ask(self, call: Callable[[], Awaitable[_T]]) -> _T | None:
+        """
+        What the call returns; None while Redis is away.
+        """
+        if not self.breaker.allow():
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                result = await call()
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            self.breaker.failed(error)
+            return None
+        self.breaker.succeeded()
+        return result
+
+    async def close(self) -> None:
+        """
+        Disconnect.
+        """
+        await redis_url.disconnect(self.redis)
