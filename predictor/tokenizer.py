@@ -80,15 +80,24 @@ class TextTokenizer:
         """
         As much of a long text as its tokens come from.
 
-        No tokenizer of these models looks across a space: if the text up to one is cut already, the rest adds nothing.
+        No tokenizer of these models looks across words: once the last token that is kept lies in a word with another
+        behind it, whatever follows adds nothing.
         """
         length = _LONG_TEXT_CHARACTERS
         while length < len(text):
-            end = text.rfind(" ", 0, length)
-            if end > 0 and _is_cut(self._tokenizer.encode(text[:end])):
-                return text[:end]
+            if _is_settled(self._tokenizer.encode(text[:length])):
+                return text[:length]
             length *= 4
         return text
+
+
+def _is_settled(encoding: Encoding) -> bool:
+    kept, cut = ([word for word in part.word_ids if word is not None] for part in (encoding, _last(encoding)))
+    return bool(kept and cut) and cut[-1] > kept[-1]
+
+
+def _last(encoding: Encoding) -> Encoding:
+    return encoding.overflowing[-1] if encoding.overflowing else encoding
 
 
 def _is_cut(encoding: Encoding) -> bool:

@@ -78,7 +78,19 @@ async def test_off_the_loop(artifact: Artifact) -> None:
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("text", ["word " * 20_000, "x" * 50_000, "x" * 50_000 + " word" * 9_000, "word\n" * 9_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 20_000,
+        "x" * 50_000,
+        "x" * 50_000 + " word" * 9_000,
+        "word\n" * 9_000,
+        "中文" * 20_000,
+        "é\u0301" * 20_000,
+        "word " * 300 + "x" * 50_000,
+        "word " * 509 + "x" * 50_000,
+    ],
+)
 async def test_very_long(tokenizer: TextTokenizer, text: str) -> None:
     """
     A text far beyond the model's length has transformers' ids too, with spaces, without, and late, and counts as cut.
