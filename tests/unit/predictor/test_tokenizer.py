@@ -88,7 +88,7 @@ async def test_off_the_loop(artifact: Artifact) -> None:
         "中文" * 20_000,
         "é\u0301" * 20_000,
         "word " * 300 + "x" * 50_000,
-        "word " * 509 + "x" * 50_000,
+        "word " * 510 + "x" * 50_000,
     ],
 )
 async def test_very_long(tokenizer: TextTokenizer, text: str) -> None:
