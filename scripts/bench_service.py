@@ -9,25 +9,20 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-import local_redis
+import servers
 from bench_cores import all_threads
-from supervisor import free_port
+from servers import ROOT, Server
 
-ROOT = Path(__file__).resolve().parents[1]
+ECHO = Path(__file__).with_name("echo_model.py")
 K6 = ROOT / ".venv" / "bin" / "k6"
 SECONDS = 8
-READY_SECONDS = 60
 TEXTS_A_REQUEST = 4
 TOKENS_A_TEXT = 22  # 20 common words and the two special tokens
 
@@ -59,29 +54,21 @@ class Ratios:
     unseen_refused: int
 
 
-@dataclass(frozen=True)
-class Server:
-    """
-    A running server.
-    """
-
-    port: int
-    process: psutil.Popen
-
-
 def measure(model: Path, numeric_mode: str) -> Ratios:
     """
     Start what is compared and load it in turn.
     """
     environment = {"MODEL_DIR": str(model), "NUMERIC_MODE": numeric_mode}
     with contextlib.ExitStack() as processes:
-        url = processes.enter_context(_redis())
-        predictor = processes.enter_context(_service("predictor", **environment))
+        url = processes.enter_context(servers.redis())
+        predictor = processes.enter_context(servers.service("predictor", **environment))
         host = ["--predictor_host", f"127.0.0.1:{predictor.port}"]
-        whole = processes.enter_context(_service("transformer", *host, REDIS_URL=url))
-        redis_only = processes.enter_context(_service("transformer", *host, REDIS_URL=url, LOCAL_CACHE_BYTES="0"))
-        uncached = processes.enter_context(_service("transformer", *host, LOCAL_CACHE_BYTES="0"))
-        echo = processes.enter_context(_echo())
+        whole = processes.enter_context(servers.service("transformer", *host, REDIS_URL=url))
+        redis_only = processes.enter_context(
+            servers.service("transformer", *host, REDIS_URL=url, LOCAL_CACHE_BYTES="0")
+        )
+        uncached = processes.enter_context(servers.service("transformer", *host, LOCAL_CACHE_BYTES="0"))
+        echo = processes.enter_context(servers.server([str(ECHO)]))
         for server in (whole, redis_only, uncached, echo):
             _load(server, "texts.js", seconds=1)
         with _one_core(whole, redis_only, echo):
@@ -117,59 +104,13 @@ def _load(server: Server, script: str, *, core: int | None = None, seconds: int 
 
 
 @contextlib.contextmanager
-def _one_core(*servers: Server) -> Iterator[None]:
+def _one_core(*kept: Server) -> Iterator[None]:
     """
     Keep servers on the first core.
     """
     cores = psutil.Process().cpu_affinity()
-    for server in servers:
+    for server in kept:
         server.process.cpu_affinity([0])
     yield
-    for server in servers:
+    for server in kept:
         server.process.cpu_affinity(cores)
-
-
-@contextlib.contextmanager
-def _redis() -> Iterator[str]:
-    server, port = local_redis.find(), free_port()
-    if server is None:
-        raise SystemExit("error: no Redis server; put redis-server on the PATH")
-    with _process(local_redis.command_of(server, port)):
-        yield f"redis://127.0.0.1:{port}/0"
-
-
-def _service(package: str, *flags: str, **environment: str) -> contextlib.AbstractContextManager[Server]:
-    return _server(["-m", package], *flags, LOG_LEVEL="error", DRAIN_SECONDS="0", **environment)
-
-
-def _echo() -> contextlib.AbstractContextManager[Server]:
-    return _server([str(Path(__file__).with_name("echo_model.py"))])
-
-
-@contextlib.contextmanager
-def _server(program: list[str], *flags: str, **environment: str) -> Iterator[Server]:
-    port, grpc = free_port(), free_port()
-    command = [sys.executable, *program, "--http_port", str(port), "--grpc_port", str(grpc), *flags]
-    with _process(command, **environment) as process:
-        _await_ready(port)
-        yield Server(port, process)
-
-
-@contextlib.contextmanager
-def _process(command: list[str], **environment: str) -> Iterator[psutil.Popen]:
-    process = psutil.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _await_ready(port: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready")
-            return
-        time.sleep(0.05)
-    raise SystemExit("error: a service did not start; its own lines above say why")

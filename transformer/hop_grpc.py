@@ -122,9 +122,11 @@ def _error_of(error: aio.AioRpcError) -> Exception:
     error_type = str(dict(error.trailing_metadata() or ()).get("error-type", ""))
     status = _REFUSALS.get(code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        # said by gRPC itself of a message over the predictor's limit
-        too_large = error_type == "too_large" or (not error_type and "larger than max" in words)
-        status = 413 if too_large else 429
+        if not error_type and "larger than max" in words:  # gRPC's own, of a message over the predictor's limit
+            return hop.refusal(
+                413, "the texts are larger than the model takes; send fewer or shorter ones a request", ""
+            )
+        status = 413 if error_type == "too_large" else 429
     if status:
         return hop.refusal(status, words if error_type else "", error_type)
     match code:

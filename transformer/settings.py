@@ -71,7 +71,7 @@ class TransformerSettings(ServingSettings):
 
     predictor_timeout_seconds: Seconds = 10.0
     """
-    Longest wait for the predictor, for a whole request.
+    Longest wait for the predictor, for all that a whole request asks of it; its body has arrived by then.
     """
 
     revision_refresh_seconds: Seconds = 5.0
