@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 STOP_SECONDS = 35
 """Before SIGKILL: longer than a service takes to drain and finish accepted work."""
@@ -92,16 +93,28 @@ class Child:
     started: float
 
     @classmethod
-    def start(cls, name: str, command: list[str], *, folder: Path, environment: Mapping[str, str]) -> "Child":
+    def start(
+        cls,
+        name: str,
+        command: list[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        output: IO[bytes] | None = None,
+    ) -> "Child":
         """
         Start a child in a session of its own, so that the terminal's Ctrl-C reaches the supervisor alone.
+
+        Args:
+            output: where it writes; our stderr without.
         """
         process = subprocess.Popen(
             command,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
+            stdout=output or sys.stderr,
+            stderr=output,
             start_new_session=True,
             preexec_fn=death_signal(),  # noqa: PLW1509 - the supervisor has no threads
         )
@@ -139,7 +152,13 @@ class Child:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
+        self.kill()
+        say(self.name, "stopped")
+
+    def kill(self) -> None:
+        """
+        Leave nothing of its process group behind, at once.
+        """
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS's answer for a group of zombies
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        say(self.name, "stopped")

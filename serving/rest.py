@@ -2,16 +2,13 @@
 KServe's REST server: its routes behind our layers, our routes before its own, and no signal handlers.
 """
 
-import asyncio
-import contextlib
-import select
 import socket
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from kserve.protocol.rest.server import RESTServer, _RefreshingServer
+from kserve.protocol.rest.server import RESTServer
 from kserve.protocol.rest.v1_endpoints import V1Endpoints
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -25,10 +22,8 @@ from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
 from serving.openapi import page
 from serving.openapi.refusals import Json
+from serving.rest_stop import RestUvicorn
 from serving.settings import ServingSettings
-
-_LINGER_STEPS = 10
-_LINGER_STEP_SECONDS = 0.1
 
 
 class RestServer(RESTServer):
@@ -64,7 +59,7 @@ class RestServer(RESTServer):
         self.config.http = partial(BoundedHttp, receive_timeout_seconds=settings.receive_timeout_seconds)  # type: ignore[assignment]  # annotated as a class
         self.config.ws = "none"
         self.config.proxy_headers = False  # uvicorn believes whatever comes from loopback
-        self._server = _QuietServer(self.config)
+        self._server = RestUvicorn(self.config)
         self._settings = settings
         self._admission = admission
         self._document = document
@@ -106,43 +101,6 @@ class RestServer(RESTServer):
         # Every exception travels to AccessMiddleware, which alone turns it into an answer (KServe #4247, #3396).
         for kind in (HTTPException, RequestValidationError):
             app.add_exception_handler(kind, _pass_on)
-
-
-class _QuietServer(_RefreshingServer):
-    """
-    Uvicorn without its signal handlers: SIGTERM is for our drain, not for the listener (KSERVE.md 19).
-    """
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """
-        Close the listener, and a connection only once what was sent on it has been read: upstream closes those that it
-        has not read from yet at once (uvicorn #2757).
-        """
-        accepted = [connection for listener in sockets or () for connection in _accept_all(listener)]
-        for listening in (*self.servers, *(sockets or ())):
-            listening.close()
-        import sys; print("late", len(accepted), file=sys.stderr)
-        for connection in accepted:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
-        # not one sleep: between two of them the loop reads, however late this process is
-        for _ in range(_LINGER_STEPS):
-            if self.server_state.connections:
-                await asyncio.sleep(_LINGER_STEP_SECONDS)
-        await super().shutdown(sockets)
-
-    def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-
-
-def _accept_all(listener):
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            c=listener.accept()[0]; c.setblocking(False)
-            yield c
 
 
 async def _pass_on(_request: Request, exc: Exception) -> Response:

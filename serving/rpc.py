@@ -18,6 +18,7 @@ from serving import errors, record, rpc_admission
 from serving.admission import Admission
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.health import Health
+from serving.rpc_stop import GrpcServer, HeldAnswers
 from serving.servicer import InferenceServicer
 from serving.settings import ServingSettings
 
@@ -101,7 +102,7 @@ def build(
     repository: ClosedRepository,
     admission: Admission,
     settings: ServingSettings,
-) -> aio.Server:
+) -> GrpcServer:
     """
     A gRPC server that is bound and not started.
 
@@ -109,8 +110,12 @@ def build(
         OSError: the port is taken. gRPC's default would share it with another process and split the requests.
     """
     limit = settings.max_body_bytes + _ENVELOPE_BYTES
+    answers = HeldAnswers()
+    unread, access, admit = rpc_admission.around(
+        GrpcAccess(), admission, timeout_seconds=settings.receive_timeout_seconds
+    )
     server = aio.server(
-        interceptors=rpc_admission.around(GrpcAccess(), admission, timeout_seconds=settings.receive_timeout_seconds),
+        interceptors=(unread, access, answers, admit),
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", -1),
@@ -123,4 +128,4 @@ def build(
         server.add_insecure_port(f"[::]:{port}")
     except RuntimeError as error:
         raise OSError(str(error)) from error
-    return server
+    return GrpcServer(server, answers)

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 import structlog
 import uvloop
 from fastapi import APIRouter
-from grpc import aio
 from kserve.model_server import ModelServer
 
 from serving import oip, rpc
@@ -27,6 +26,7 @@ from serving.drain import Drain
 from serving.model import ServedModel
 from serving.openapi.refusals import Json
 from serving.rest import RestServer
+from serving.rpc_stop import GrpcServer
 from serving.settings import ServingSettings
 
 _log = structlog.get_logger("server")
@@ -111,7 +111,7 @@ class Server(ModelServer):
             gc.freeze()
             await self._serve_until(stop, rest, grpc_server)
 
-    async def _serve_until(self, stop: asyncio.Event, rest: RestServer, grpc_server: aio.Server) -> None:
+    async def _serve_until(self, stop: asyncio.Event, rest: RestServer, grpc_server: GrpcServer) -> None:
         serving = asyncio.create_task(rest.serve(self._listener))
         await grpc_server.start()
         _log.info("ready", http_port=self.http_port, grpc_port=self.grpc_port)
@@ -124,7 +124,7 @@ class Server(ModelServer):
         await asyncio.gather(serving, grpc_server.stop(self._settings.grace_seconds))
         _log.info("stopped")
 
-    def _bind_grpc(self) -> aio.Server:
+    def _bind_grpc(self) -> GrpcServer:
         try:
             return rpc.build(
                 self.grpc_port,
