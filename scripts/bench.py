@@ -13,11 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import bench_cores
-import bench_engine
-import bench_equality
-import bench_service
-import bench_start
+from benchmark import cores, engine, equality, service, start
 from predictor.artifact import NumericMode
 from predictor.cores import granted_cores
 from predictor.settings import EMBEDDED_MODEL
@@ -50,50 +46,50 @@ def main() -> None:
         return
     figures: dict[str, Any] = {"processor": processor(), "cores": granted_cores(), "numeric_mode": options.numeric_mode}
     print(f"{figures['processor']}, {figures['cores']} cores, {options.numeric_mode}, one thread unless said")
-    figures["models"] = [measure(model, options.numeric_mode, figures["cores"]) for model in options.model_dir]
+    figures["models"] = [measure(model, options.numeric_mode) for model in options.model_dir]
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def measure(model: Path, numeric_mode: NumericMode, cores: int) -> dict[str, Any]:
+def measure(model: Path, numeric_mode: NumericMode) -> dict[str, Any]:
     """
     All figures of one model, printed as they come.
     """
     progress(f"{model.name}: engine")
-    engine = bench_engine.measure(model, numeric_mode)
+    alone = engine.measure(model, numeric_mode)
     print(f"\n{model.name}")
-    row("texts/s beside transformers' eager", f"{engine.times_eager:.2f}x", f"{engine.texts_per_second:.0f} texts/s")
-    row("share of the matrix products' rate", f"{engine.share_of_gemm_rate:.0%}", f"{engine.gemm_gflops:.0f} GFLOP/s")
-    one = f"{engine.one_text_ms:.2f} ms, products alone {engine.one_text_gemm_ms:.2f} ms"
-    row("one text of 25 tokens beside its products", f"{engine.one_text_ms / engine.one_text_gemm_ms:.2f}x", one)
-    best = max(engine.by_batch_size.values())
-    for size, rate in engine.by_batch_size.items():
+    row("texts/s beside transformers' eager", f"{alone.times_eager:.2f}x", f"{alone.texts_per_second:.0f} texts/s")
+    row("share of the matrix products' rate", f"{alone.share_of_gemm_rate:.0%}", f"{alone.gemm_gflops:.0f} GFLOP/s")
+    one = f"{alone.one_text_ms:.2f} ms, products alone {alone.one_text_gemm_ms:.2f} ms"
+    row("one text of 25 tokens beside its products", f"{alone.one_text_ms / alone.one_text_gemm_ms:.2f}x", one)
+    best = max(alone.by_batch_size.values())
+    for size, rate in alone.by_batch_size.items():
         row(f"batch of {size}", f"{rate / best:.0%}", f"{rate:.0f} texts/s")
-    for length, rate in engine.by_text_length.items():
+    for length, rate in alone.by_text_length.items():
         row(f"4 texts of {length} tokens", "", f"{rate:.1f} texts/s, {rate * length:.0f} tokens/s")
     progress(f"{model.name}: cores")
-    ways = bench_cores.measure(model, numeric_mode, cores)
+    ways = cores.measure(model, numeric_mode)
     for way in ways:
         details = f"{way.texts_per_second:.0f} texts/s, loop late by {way.loop_delay_p99_ms:.2f} ms (p99)"
         row(way.how, f"{way.texts_per_second / ways[0].texts_per_second:.2f}x", f"{details}, {way.memory_mib:.0f} MiB")
     progress(f"{model.name}: start")
-    start = bench_start.measure(model, numeric_mode)
-    over = start.ready_seconds - start.import_kserve_torch_seconds
-    row("start → ready", f"{over:+.2f} s", f"{start.ready_seconds:.2f} s; import kserve, torch alone is the baseline")
-    row("start → first answer", "", f"{start.first_answer_seconds:.2f} s")
-    row("", "", ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in start.phases.items()))
-    memory = f"{start.model_memory_mib:.0f} MiB beside {start.weights_mib:.0f} MiB"
-    row("memory of the loaded model", f"{start.times_weights:.2f}x", memory)
-    row("memory when ready", "", f"{start.memory_mib:.0f} MiB, {start.private_memory_mib:.0f} of them its own")
-    return {"engine": asdict(engine), "cores": [asdict(way) for way in ways], "start": asdict(start)}
+    began = start.measure(model, numeric_mode)
+    over = began.ready_seconds - began.import_kserve_torch_seconds
+    row("start → ready", f"{over:+.2f} s", f"{began.ready_seconds:.2f} s; import kserve, torch alone is the baseline")
+    row("start → first answer", "", f"{began.first_answer_seconds:.2f} s")
+    row("", "", ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in began.phases.items()))
+    memory = f"{began.model_memory_mib:.0f} MiB beside {began.weights_mib:.0f} MiB"
+    row("memory of the loaded model", f"{began.times_weights:.2f}x", memory)
+    row("memory when ready", "", f"{began.memory_mib:.0f} MiB, {began.private_memory_mib:.0f} of them its own")
+    return {"engine": asdict(alone), "cores": [asdict(way) for way in ways], "start": asdict(began)}
 
 
 def measure_service(model: Path, numeric_mode: NumericMode) -> None:
     """
     Print the service's speed beside a KServe model that computes nothing, and beside the predictor alone.
     """
-    progress(f"{model.name}: the service, eight runs of {bench_service.SECONDS} s")
-    ratios = bench_service.measure(model, numeric_mode)
+    progress(f"{model.name}: the service, eight runs of {service.SECONDS} s")
+    ratios = service.measure(model, numeric_mode)
     print(f"{processor()}, {granted_cores()} cores, {model.name}, {numeric_mode}")
     row("hits of the process, one core", f"{ratios.local_hits:.2f}x", "requests/s beside a KServe model without work")
     row("one client's hit", "", f"median {ratios.local_hit_median_ms:.2f} ms")
@@ -109,8 +105,8 @@ def compare(model: Path, numeric_mode: NumericMode, texts: int) -> None:
     Print how far answers in mixed batches are from transformers' eager forward of each text alone.
     """
     progress(f"{model.name}: {texts} texts, each also alone in the eager forward")
-    difference = bench_equality.measure(model, numeric_mode, texts, progress)
-    print(f"\n{model.name}, {numeric_mode}: {texts} texts of 1 to {bench_equality.LONGEST} tokens in mixed batches")
+    difference = equality.measure(model, numeric_mode, texts, progress)
+    print(f"\n{model.name}, {numeric_mode}: {texts} texts of 1 to {equality.LONGEST} tokens in mixed batches")
     row("largest difference of a logit", f"{difference.logit:.1e}", "from transformers' eager forward")
     row("largest difference of a probability", f"{difference.probability:.1e}", "")
 

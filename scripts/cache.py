@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from supervisor import Failure
+from local.supervisor import Failure
 
 _INTERRUPTED = 130
 
@@ -58,22 +58,22 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         Failure: what was wrong, and what to do about it.
     """
-    import cache_redis  # noqa: PLC0415  # --help needs no more than Python
+    from caching.redis import connected  # noqa: PLC0415  # --help needs no more than Python
 
     if options.command == "warm":
-        import cache_warm  # noqa: PLC0415
+        from caching.warm import warm  # noqa: PLC0415
 
-        cache_warm.warm(options.file, options.column, options.url, options.model_name)
+        warm(options.file, options.column, options.url, options.model_name)
         return
-    with cache_redis.connected(options.redis_url) as redis:
+    with connected(options.redis_url) as redis:
         if options.command == "show":
-            import cache_show  # noqa: PLC0415
+            from caching.show import show  # noqa: PLC0415
 
-            cache_show.show(redis, options.model_name, options.url, as_json=options.json)
+            show(redis, options.model_name, options.url, as_json=options.json)
         else:
-            import cache_drop  # noqa: PLC0415
+            from caching.drop import drop  # noqa: PLC0415
 
-            cache_drop.drop(redis, options.model_name, options.revision, ask=not options.yes, force=options.force)
+            drop(redis, options.model_name, options.revision, ask=not options.yes, force=options.force)
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ import psutil
 import torch
 from tokenizers import Tokenizer
 
-from bench_engine import EagerClassifier, interleaved, sst2_like
+from benchmark.engine import EagerClassifier, interleaved, sst2_like
 from predictor.artifact import Artifact, NumericMode, open_artifact
 from predictor.classifier import Classifier, load
 from predictor.settings import EMBEDDED_MODEL

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from supervisor import Failure
+from local.supervisor import Failure
 
 _INTERRUPTED = 130
 
@@ -44,10 +44,9 @@ def run(options: argparse.Namespace) -> bool:
     Raises:
         Failure: there is no such row, or the stack does not start.
     """
-    import fault_play  # noqa: PLC0415  # --help needs no more than Python
-    import fault_verdict  # noqa: PLC0415
-    from fault_form import FULL, SHORT  # noqa: PLC0415
-    from fault_rows import ROWS  # noqa: PLC0415
+    from fault import play, verdict  # noqa: PLC0415  # --help needs no more than Python
+    from fault.form import FULL, SHORT  # noqa: PLC0415
+    from fault.rows import ROWS  # noqa: PLC0415
 
     if options.list:
         for row in ROWS.values():
@@ -60,12 +59,12 @@ def run(options: argparse.Namespace) -> bool:
         options.logs.mkdir(parents=True, exist_ok=True)
     rows = [ROWS[name] for name in options.names or ROWS]
     with tempfile.TemporaryDirectory(prefix="sentiment-faults-") as folder:
-        verdicts = fault_play.run(rows, form, Path(folder), options.logs)
-    for verdict in verdicts:
-        print("\n".join(verdict.lines()))
+        verdicts = play.run(rows, form, Path(folder), options.logs)
+    for each in verdicts:
+        print("\n".join(each.lines()))
     if options.json:
-        fault_verdict.write(options.json, form.name, verdicts)
-    return all(verdict.held for verdict in verdicts)
+        verdict.write(options.json, form.name, verdicts)
+    return all(each.held for each in verdicts)
 
 
 def main() -> int:

@@ -1,210 +1,182 @@
 """
 Send both services what nobody should send, over REST and gRPC, several at once, and see that nothing suffers.
 
-Each tenth request is a right one, whose answer must be right. It fails where an answer is a 5xx, or INTERNAL or UNKNOWN
-over gRPC, where one takes over 5 s, where a right request has no right answer, or where the services, idle again, hold
-over 10 % more memory than at the start. What failed is printed as it was sent.
+Every tenth request is a right one, whose answer must be that of the start. A fault is an answer of 5xx, or INTERNAL and
+its like over gRPC, none at all or after over 5 s, a refusal of another shape, a process that died, and memory over
+1.1 times that of the start, idle both times. What did harm is written to a file, which tests/integration/fuzz_seeds
+takes as it is.
 """
 
 import argparse
+import asyncio
 import contextlib
-import http.client
 import json
-import subprocess
+import multiprocessing
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from pathlib import Path
 
-import grpc
-import psutil
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from rich.progress import Progress
+from caching.progress import Tell, bar
+from fuzzing.case import Case
+from fuzzing.client import Client, Vitals
+from fuzzing.draw import draw
+from fuzzing.verdict import Verdict
+from local import servers
 
-import servers
-from fuzz_cases import CASES, MESSAGES, Case
-from servers import Server
-
-SLOWEST_SECONDS = 5.0
-MOST_MEMORY = 1.1
-WARM_UP_BODIES = 400
+BATCH = 500
+AT_ONCE = 16
 RIGHT_EVERY = 10
-RIGHT = Case("/v1/models/sentiment:predict", {}, b'{"text": ["I love it"]}')
-WRONG_CODES = {grpc.StatusCode.INTERNAL.name, grpc.StatusCode.UNKNOWN.name}
-METHOD = "/inference.GRPCInferenceService/ModelInfer"
-REPORT_EVERY = 50
-# A loopback client must not run into limits that are there for others.
-LIMITS = {"MAX_WAIT_MS": "60000", "PREDICTOR_TIMEOUT_SECONDS": "60"}
+WARM_UP_SHARE = 0.1
+IDLE_LOOKS = 5
+STEADY = 0.99
+# Nobody is to be refused for the load, and the cache is full before memory is looked at.
+LIMITS = {
+    "MAX_WAIT_MS": "60000",
+    "MAX_QUEUE_TOKENS": "10000000",
+    "PREDICTOR_TIMEOUT_SECONDS": "60",
+    "LOCAL_CACHE_BYTES": "1000000",
+}
 
 
-def main() -> int:
+def parse_options() -> argparse.Namespace:
     """
-    Start the stack, send, and judge.
+    Read the command line.
     """
     parser = argparse.ArgumentParser(
         prog="scripts/fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--bodies", type=int, default=50_000, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: %(default)s)")
-    parser.add_argument("--no-memory", action="store_true", help="do not judge memory, as after few bodies")
-    parser.add_argument("--client", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.client:
-        send(options.client[0], int(options.client[1]), options.bodies, options.seed)
-        return 0
-    with contextlib.ExitStack() as stack:
-        url = stack.enter_context(servers.redis())
-        predictor = stack.enter_context(servers.service("predictor", **LIMITS))
-        host = ["--predictor_host", f"127.0.0.1:{predictor.port}"]
-        transformer = stack.enter_context(servers.service("transformer", *host, REDIS_URL=url, **LIMITS))
-        both = [predictor, transformer]
-        play(both, WARM_UP_BODIES, options.seed + 1000)
-        before = [memory(server) for server in both]
-        seen, failures = play(both, options.bodies, options.seed)
-        after = [memory(server) for server in both]
-    print(f"{sum(seen.values())} bodies, seed {options.seed}: {dict(sorted(seen.items()))}")
-    for name, first, last in zip(("predictor", "transformer"), before, after, strict=True):
-        print(f"{name}: {first:.0f} MiB before, {last:.0f} MiB after ({last / first:.2f}x)")
-        if last > MOST_MEMORY * first and not options.no_memory:
-            failures.append(f"{name} holds more memory")
-    for failure in failures:
-        print(f"FAILED: {failure}")
-    return bool(failures)
-
-
-def play(both: list[Server], bodies: int, first_seed: int) -> tuple[Counter[str], list[str]]:
-    """
-    Send bodies to both services, a client for each protocol of each.
-    """
-    targets = [(kind, port) for server in both for kind, port in (("rest", server.port), ("grpc", server.grpc_port))]
-    share = str(bodies // len(targets))
-    workers = [
-        subprocess.Popen(
-            [sys.executable, __file__, "--client", kind, str(port), "--bodies", share, "--seed", str(first_seed + n)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for n, (kind, port) in enumerate(targets)
-    ]
-    seen: Counter[str] = Counter()
-    failures: list[str] = []
-    with Progress(disable=not sys.stderr.isatty()) as progress:
-        bar = progress.add_task(f"{bodies} bodies", total=bodies)
-        for worker in workers:
-            for line in worker.stdout or ():
-                report = json.loads(line)
-                seen.update(report["seen"])
-                failures += report["failures"]
-                progress.update(bar, completed=sum(seen.values()))
-            if worker.wait():
-                failures.append("a client of ours ended early; its own lines above say why")
-    return seen, failures
-
-
-def send(kind: str, port: int, bodies: int, number: int) -> None:
-    """
-    Send bodies one after the other and report on them a line at a time.
-    """
-    strategy, ask = (CASES, rest(port)) if kind == "rest" else (MESSAGES, over_grpc(port))
-    right = rest_right(port) if kind == "rest" else None
-    seen: Counter[str] = Counter()
-    failures: list[str] = []
-    sent = 0
-
-    def report() -> None:
-        print(json.dumps({"seen": seen, "failures": failures}), flush=True)
-        seen.clear()
-        failures.clear()
-
-    @seed(number)
-    @settings(
-        max_examples=bodies,
-        phases=[Phase.generate],
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
+    parser.add_argument("--url", action="append", default=[], help="a service that runs already, instead of our own")
+    parser.add_argument("--grpc", action="append", default=[], metavar="HOST:PORT", help="where each --url speaks gRPC")
+    parser.add_argument("--hang-seconds", type=float, default=5.0, help="the longest answer (default: %(default)s)")
+    parser.add_argument("--no-memory", action="store_true", help="do not judge memory, and so do not warm up for it")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("reports/fuzz"), help="for what did harm (default: %(default)s)"
     )
-    @given(strategy)
-    def play_one(case: Any) -> None:  # noqa: ANN401  # of either protocol
-        nonlocal sent
-        sent += 1
-        began = time.perf_counter()
-        status = ask(case)
-        seconds = time.perf_counter() - began
-        seen[status] += 1
-        if status.startswith("5") or status in WRONG_CODES or seconds > SLOWEST_SECONDS:
-            failures.append(f"{status} after {seconds:.2f} s: {case!r}")
-        if right and sent % RIGHT_EVERY == 0 and not right():
-            failures.append(f"a right request had no right answer after {case!r}")
-        if sent % REPORT_EVERY == 0:
-            report()
-
-    play_one()
-    report()
+    parser.add_argument("--json", type=Path, help="a file for all figures")
+    options = parser.parse_args()
+    if len(options.url) != len(options.grpc):
+        parser.error("give each --url its --grpc")
+    return options
 
 
-def rest(port: int) -> Callable[[Case], str]:
+def main() -> int:
     """
-    Asks over REST; the status.
+    Send, and judge; return the exit status.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10 * SLOWEST_SECONDS)
-
-    def ask(case: Case) -> str:
-        for attempt in range(2):
-            try:
-                connection.request("POST", case.path, case.body, dict(case.headers))
-                response = connection.getresponse()
-                response.read()
-                return str(response.status)
-            except (http.client.HTTPException, ConnectionError):
-                connection.close()  # the server may have closed it after the answer before
-                if attempt:
-                    raise
-        raise AssertionError
-
-    return ask
+    options = parse_options()
+    with contextlib.ExitStack() as stack:
+        addresses = list(zip(options.url, options.url, options.grpc, strict=True)) or stack.enter_context(own_stack())
+        drawing = stack.enter_context(ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")))
+        verdict = asyncio.run(run(options, addresses, drawing))
+    verdict.print()
+    if options.json:
+        options.json.write_text(json.dumps(verdict.figures(), indent=1) + "\n")
+    return 1 if verdict.faults() else 0
 
 
-def rest_right(port: int) -> Callable[[], bool]:
+@contextlib.contextmanager
+def own_stack() -> Iterator[list[tuple[str, str, str]]]:
     """
-    Asks a right question; whether its answer is right.
+    A stack: name, URL and gRPC's target of each service.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10 * SLOWEST_SECONDS)
+    with (
+        servers.redis() as redis,
+        servers.service("predictor", **LIMITS) as predictor,
+        servers.service(
+            "transformer", "--predictor_host", f"127.0.0.1:{predictor.port}", REDIS_URL=redis, **LIMITS
+        ) as transformer,
+    ):
+        named = (("transformer", transformer), ("predictor", predictor))
+        yield [(name, f"http://127.0.0.1:{each.port}", f"127.0.0.1:{each.grpc_port}") for name, each in named]
 
-    def right() -> bool:
-        connection.request("POST", RIGHT.path, RIGHT.body)
-        response = connection.getresponse()
-        best = json.loads(response.read()).get("predictions", [[{}]])[0][0]
-        return response.status == http.client.OK and best.get("label") == "POSITIVE"
 
-    return right
-
-
-def over_grpc(port: int) -> Callable[[bytes], str]:
+async def run(options: argparse.Namespace, addresses: list[tuple[str, str, str]], drawing: Executor) -> Verdict:
     """
-    Asks over gRPC; the code's name.
+    Warm up, send everything, and look at the processes before and after.
     """
-    call = grpc.insecure_channel(f"127.0.0.1:{port}").unary_unary(METHOD)
+    verdict = Verdict(
+        [name for name, _, _ in addresses],
+        seed=options.seed,
+        hang_seconds=options.hang_seconds,
+        judge_memory=not options.no_memory,
+        keep=options.keep,
+    )
+    print(f"seed {options.seed}", file=sys.stderr, flush=True)
+    look = Client.vitals if options.no_memory else vitals_when_idle
+    async with contextlib.AsyncExitStack() as opened:
+        clients = [await opened.enter_async_context(Client(*address)) for address in addresses]
+        if not options.no_memory:
+            count = round(options.bodies * WARM_UP_SHARE)
+            await send(clients, drawn(drawing, f"{options.seed} warm-up", count), count, "warming up", verdict)
+        for client in clients:
+            verdict.tallies[client.name].before = await look(client)
+        cases = drawn(drawing, str(options.seed), options.bodies)
+        await send(clients, cases, options.bodies, "sending", verdict)
+        for client in clients:
+            verdict.tallies[client.name].after = await look(client)
+    return verdict
 
-    def ask(message: bytes) -> str:
+
+async def drawn(drawing: Executor, seed: str, count: int) -> AsyncIterator[Case]:
+    """
+    So many cases of a seed; the next ones are drawn while these are sent.
+    """
+    coming, batch = drawing.submit(draw, BATCH, f"{seed} 0"), 1
+    while count > 0:
+        cases = await asyncio.wrap_future(coming)
+        if len(cases) < count:
+            coming, batch = drawing.submit(draw, BATCH, f"{seed} {batch}"), batch + 1
+        for case in cases[:count]:
+            yield case
+        count -= len(cases)
+
+
+async def send(clients: list[Client], cases: AsyncIterator[Case], count: int, doing: str, verdict: Verdict) -> None:
+    """
+    Send cases to the services in turn, several at once, with right questions between them.
+    """
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, case: Case, tell: Tell) -> None:
+        client = clients[number % len(clients)]
         try:
-            call(message, timeout=10 * SLOWEST_SECONDS)
-        except grpc.RpcError as error:
-            return str(error.code().name)
-        return str(grpc.StatusCode.OK.name)
+            began = time.monotonic()
+            verdict.note(client.name, case, await client.ask(case), time.monotonic() - began)
+            if number // len(clients) % RIGHT_EVERY == 0:
+                began = time.monotonic()
+                answer = await client.check(fresh=number // len(clients) % (2 * RIGHT_EVERY) == 0)
+                verdict.note(client.name, None, answer, time.monotonic() - began)
+        finally:
+            room.release()
+        tell(advance=1)
 
-    return ask
+    number = 0
+    with bar(doing, "bodies", count) as tell:
+        async with asyncio.TaskGroup() as group:
+            async for case in cases:
+                if verdict.hopeless:
+                    break
+                await room.acquire()
+                group.create_task(one(number, case, tell))
+                number += 1
 
 
-def memory(server: Server) -> float:
+async def vitals_when_idle(client: Client) -> Vitals | None:
     """
-    Resident MiB, once idle.
+    What the process is like once its memory has not fallen for a while.
     """
-    process = psutil.Process(server.process.pid)
-    while process.cpu_percent(interval=1) > 10:  # noqa: PLR2004  # percent: no more than its timers
-        pass
-    return float(process.memory_info().rss / 2**20)
+    vitals = await client.vitals()
+    looks = 0
+    while vitals and looks < IDLE_LOOKS:
+        await asyncio.sleep(1)
+        last, vitals = vitals, await client.vitals()
+        fell = vitals and vitals.resident_mib < STEADY * last.resident_mib
+        looks = 0 if fell else looks + 1
+    return vitals
 
 
 if __name__ == "__main__":

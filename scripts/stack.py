@@ -15,8 +15,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import local_redis
-from supervisor import Child, Failure, Pause, Stopped, interruptible_pause, say
+from local import redis_server
+from local.supervisor import Child, Failure, Pause, Stopped, interruptible_pause, say
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_PORT = 65535
@@ -138,9 +138,9 @@ def serve(options: argparse.Namespace, children: contextlib.ExitStack, pause: Pa
         Stopped: a signal asked to end.
     """
     redis, redis_url = None, options.redis_url or ""
-    server = None if redis_url else local_redis.find()
+    server = None if redis_url else redis_server.find()
     if server:
-        redis, redis_url = local_redis.start(server, children, pause, options.ready_timeout_seconds)
+        redis, redis_url = redis_server.start(server, children, pause, options.ready_timeout_seconds)
     elif not redis_url:
         say("redis", "none found: answers are kept in the transformer's own process; install redis-server to have one")
     predictor = start_service(

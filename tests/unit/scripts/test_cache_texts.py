@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import cache_texts
-from supervisor import Failure
+from caching.texts import read
+from local.supervisor import Failure
 
 blank_or_not = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20)
 one_line = st.text(st.characters(exclude_characters="\0\n\r", codec="utf-8"), max_size=20)
@@ -27,7 +27,7 @@ def texts_of(file: Path, content: str, column: str | None) -> list[str]:
     The texts that are read from a file of this content.
     """
     file.write_text(content, encoding="utf-8", newline="")
-    return list(cache_texts.read(file, column).first_line)
+    return list(read(file, column).first_line)
 
 
 def kept(texts: list[str]) -> list[str]:
@@ -83,7 +83,7 @@ def test_lines_are_counted(folder: Path) -> None:
     """
     file = folder / "texts.txt"
     file.write_text("one\n\ntwo\none\n")
-    texts = cache_texts.read(file, None)
+    texts = read(file, None)
     assert (texts.first_line, texts.repeated) == ({"one": 1, "two": 3}, 1)
 
 
@@ -110,7 +110,7 @@ def test_other_files_are_refused(folder: Path, name: str, content: bytes | None,
     if content is not None:
         (folder / name).write_bytes(content)
     with pytest.raises(Failure, match=word) as refused:
-        cache_texts.read(folder / name, column)
+        read(folder / name, column)
     assert name in str(refused.value)
 
 

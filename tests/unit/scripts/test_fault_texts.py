@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from fault_texts import Texts, sentence_of, sentences
+from fault.texts import Texts, sentence_of, sentences
 
 LABELS = ("NEGATIVE", "POSITIVE")
 

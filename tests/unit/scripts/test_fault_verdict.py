@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-import fault_play
 import faults
-from fault_checks import mixed, right, status
-from fault_outcome import NO_ANSWER, Outcome
-from fault_verdict import Check, Verdict
-from fault_watch import trend
+from fault import play
+from fault.checks import mixed, right, status
+from fault.outcome import NO_ANSWER, Outcome
+from fault.verdict import Check, Verdict
+from fault.watch import trend
 
 
 def verdict(*checks: Check, counted: bool = True) -> Verdict:
@@ -46,10 +46,10 @@ def test_exit_status_tells_whether_every_row_held(
     """
     file = tmp_path / "verdicts.json"
 
-    def play(*_: object) -> Sequence[Verdict]:
+    def played(*_: object) -> Sequence[Verdict]:
         return [verdict(), verdict(Check("right", held=held, figure="perhaps"))]
 
-    monkeypatch.setattr(fault_play, "run", play)
+    monkeypatch.setattr(play, "run", played)
     monkeypatch.setattr("sys.argv", ["faults", "--json", str(file)])
     assert faults.main() == code
     told = json.loads(file.read_text())

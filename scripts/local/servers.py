@@ -1,0 +1,84 @@
+"""
+Servers for a measurement: each on free ports, stopped when it is over.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from local import redis_server
+from local.supervisor import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    A running server.
+    """
+
+    port: int
+    grpc_port: int
+    process: psutil.Popen
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[str]:
+    """
+    A Redis, by its URL.
+    """
+    server, port = redis_server.find(), free_port()
+    if server is None:
+        raise SystemExit("error: no Redis server; put redis-server on the PATH")
+    with _process(redis_server.command_of(server, port)):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+def service(package: str, *flags: str, **environment: str) -> contextlib.AbstractContextManager[Server]:
+    """
+    A service of ours, with these flags and settings.
+    """
+    return server(["-m", package], *flags, LOG_LEVEL="error", DRAIN_SECONDS="0", **environment)
+
+
+@contextlib.contextmanager
+def server(program: list[str], *flags: str, **environment: str) -> Iterator[Server]:
+    """
+    A Python program with KServe's flags, once it is ready.
+    """
+    port, grpc = free_port(), free_port()
+    command = [sys.executable, *program, "--http_port", str(port), "--grpc_port", str(grpc), *flags]
+    with _process(command, **environment) as process:
+        _await_ready(port)
+        yield Server(port, grpc, process)
+
+
+@contextlib.contextmanager
+def _process(command: list[str], **environment: str) -> Iterator[psutil.Popen]:
+    process = psutil.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await_ready(port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready")
+            return
+        time.sleep(0.05)
+    raise SystemExit("error: a service did not start; its own lines above say why")
