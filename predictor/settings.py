@@ -53,11 +53,12 @@ class PredictorSettings(ServingSettings):
     request is admitted while nothing else waits.
     """
 
-    max_wait_ms: PositiveInt = 200
+    max_wait_ms: PositiveInt = 100
     """
     Longest time that other requests' texts may make one wait, milliseconds, by the pace of the last batches; a request
-    that would wait longer is refused whole with 429, at once. The default keeps what is admitted under overload within
-    a quarter of a second. A large request may wait up to four times as long as it computes.
+    that would wait longer is refused whole with 429, at once. By default what is admitted under overload takes about
+    twice as long as just below it (`scripts/faults overload`). A large request may wait up to four times as long as it
+    computes.
     """
 
     compute_threads: Annotated[int, Field(gt=0, le=1024)] = granted_cores()

@@ -37,11 +37,11 @@ class GrpcAccess(aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """
-        Wrap the handler of one unary call.
+        Wrap the handler of one unary call; there are no others here, though the health service describes one.
         """
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
-            return handler
+            return None
         # undeserialized: gRPC itself answers INTERNAL to bytes that are no message
         return grpc.unary_unary_rpc_method_handler(
             partial(_serve, handler, handler_call_details.method), None, handler.response_serializer

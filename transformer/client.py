@@ -9,6 +9,7 @@ from time import monotonic
 from serving.errors import ServiceError, UpstreamTimeout
 from transformer import hop, lenient
 from transformer.breaker import Breaker
+from transformer.congestion import Congestion
 from transformer.entry import Row, is_distribution
 from transformer.hop import Hop, Reply, Unreachable
 from transformer.revision import ModelRevision
@@ -37,6 +38,7 @@ class PredictorClient:
         self._hop = hop
         self._timeout_seconds = timeout_seconds
         self._breaker = Breaker("predictor")
+        self._congestion = Congestion()
         self._answered = 0.0
 
     async def close(self) -> None:
@@ -65,11 +67,16 @@ class PredictorClient:
             deadline: of the request, however often it asks.
 
         Raises:
+            Overloaded: 429, the predictor would refuse as much.
             UpstreamRefusal: the predictor's own 4xx, 429 among them.
             UpstreamFault: 502, the answer is no answer.
             Unavailable: 503, the predictor cannot be reached, is being left alone since it could not, or is not ready.
             UpstreamTimeout: 504, no answer in time.
         """
+        with self._congestion.asked(texts):
+            return _classified(await self._ask(texts, deadline), len(texts))
+
+    async def _ask(self, texts: list[str], deadline: float) -> Reply:
         if not self._breaker.allow():
             hop.note("Breaker", "open")
             raise Unreachable
@@ -84,7 +91,7 @@ class PredictorClient:
             self._note_answer()
             raise
         self._note_answer()
-        return _classified(reply, len(texts))
+        return reply
 
     def _note_answer(self) -> None:
         self._answered = monotonic()

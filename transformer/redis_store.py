@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from transformer.breaker import Breaker
+from transformer.redis_lookups import RedisLookups
 from transformer.redis_peer import RedisPeer
 
 _MAX_PENDING_STORES = 256
@@ -25,14 +26,16 @@ class RedisStore:
     def __init__(self, url: str | None, *, timeout_ms: int) -> None:
         self._pending: set[asyncio.Task[None]] = set()
         self._peer = RedisPeer(url, timeout_ms=timeout_ms, breaker=Breaker("redis")) if url else None
+        self._lookups = RedisLookups(self._peer) if self._peer else None
 
     async def get(self, keys: Sequence[str]) -> list[bytes | None]:
         """
         The values, in the keys' order, in one round trip; all None while Redis is away.
+
+        Args:
+            keys: all of one hash tag.
         """
-        peer = self._peer
-        values = await peer.ask(lambda: peer.redis.mget(keys)) if peer and keys else None
-        return [value if isinstance(value, bytes) else None for value in values or [None] * len(keys)]
+        return await self._lookups.get(keys) if self._lookups and keys else [None] * len(keys)
 
     def set_later(self, values: Mapping[str, bytes], *, ttl_seconds: Callable[[], int]) -> None:
         """

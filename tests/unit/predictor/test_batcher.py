@@ -159,17 +159,47 @@ async def test_interleaving() -> None:
 
 async def test_turns() -> None:
     """
-    Waiting requests take turns, text by text.
+    Waiting requests take turns of a quarter of a batch; one that a full batch cuts short goes on in the next.
     """
     engine = Engine(gated=True)
-    async with _running(engine, batch=12) as batcher:
+    async with _running(engine, batch=36) as batcher:
         first = asyncio.create_task(batcher.submit([[9, 0]]))
         await engine.begun.get()
-        rest = [asyncio.create_task(batcher.submit(_texts(number, [2] * 4))) for number in (1, 2, 3)]
+        rest = [asyncio.create_task(batcher.submit(_texts(number, [4] * 6))) for number in (1, 2, 3)]
         await asyncio.sleep(0)
         engine.leave.set()
         await asyncio.gather(first, *rest)
-    assert engine.batches[1] == [[1, 0], [2, 0], [3, 0], [1, 1], [2, 1], [3, 1]]
+    turns = [[(ids[0], ids[1]) for ids in one] for one in engine.batches[1:]]
+    assert turns[0] == [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1), (1, 2), (1, 3), (2, 2)]
+    assert turns[1] == [(2, 3), (3, 2), (3, 3), (1, 4), (1, 5), (2, 4), (2, 5), (3, 4), (3, 5)]
+
+
+async def test_small_requests() -> None:
+    """
+    Small requests are done one after the other, each in one batch, and not all at the end.
+    """
+    engine = Engine(gated=True)
+    async with _running(engine, batch=32) as batcher:
+        first = asyncio.create_task(batcher.submit([[9, 0]]))
+        await engine.begun.get()
+        rest = [asyncio.create_task(batcher.submit(_texts(number, [2] * 4))) for number in range(1, 9)]
+        await asyncio.sleep(0)
+        engine.leave.set()
+        await asyncio.gather(first, *rest)
+    assert [{ids[0] for ids in one} for one in engine.batches[1:]] == [{1, 2, 3, 4}, {5, 6, 7, 8}]
+
+
+async def test_share() -> None:
+    """
+    A batch leaves the other threads their share of what waits.
+    """
+    engine = Engine(gated=True)
+    async with _running(engine, threads=2, batch=40) as batcher:
+        waiting = asyncio.create_task(batcher.submit(_texts(1, [10] * 6)))
+        sizes = [len(await engine.begun.get()) for _ in range(2)]
+        engine.leave.set()
+        await waiting
+    assert sizes == [3, 1]
 
 
 async def test_cancelled_is_skipped() -> None:

@@ -26,6 +26,21 @@ async def test_get_is_one_round_trip(store: RedisStore, redis_server: RedisServe
     assert "cmdstat_get" not in commands
 
 
+async def test_lookups_that_come_together_are_one_command(store: RedisStore, redis_server: RedisServer) -> None:
+    """
+    Lookups of one turn of the event loop are one command for each 512 keys and hash tag, and each gets its own values.
+    """
+    redis_server.direct.mset({f"{{{tag}}}{n}": f"{tag}{n}" for tag in "ab" for n in range(600)})
+    asked = [[f"{{{tag}}}{n}" for n in range(start, start + 100)] for tag in "ab" for start in range(0, 600, 100)]
+    left = asyncio.create_task(store.get(["{a}0"]))
+    lookups = [asyncio.create_task(store.get(keys)) for keys in asked]
+    await asyncio.sleep(0)
+    left.cancel()
+    answers = await asyncio.gather(*lookups)
+    assert answers == [[f"{key[1]}{key[3:]}".encode() for key in keys] for keys in asked]
+    assert redis_server.direct.info("commandstats")["cmdstat_mget"]["calls"] == 4
+
+
 async def test_every_value_expires(store: RedisStore, redis_server: RedisServer) -> None:
     """
     Each key gets a TTL of its own from `ttl_seconds`.
