@@ -88,7 +88,7 @@ def measure_service(model: Path, numeric_mode: NumericMode) -> None:
     """
     Print the service's speed beside a KServe model that computes nothing, and beside the predictor alone.
     """
-    progress(f"{model.name}: the service, eight runs of {service.SECONDS} s")
+    progress(f"{model.name}: the service, three minutes")
     ratios = service.measure(model, numeric_mode)
     print(f"{processor()}, {granted_cores()} cores, {model.name}, {numeric_mode}")
     row("hits of the process, one core", f"{ratios.local_hits:.2f}x", "requests/s beside a KServe model without work")

@@ -2,8 +2,9 @@
 One HTTP connection: uvicorn's, with bounds on what comes before a body and after an early answer.
 
 Uvicorn waits for a request's head for ever and takes one of any length (uvicorn #157); it answers a malformed one in
-plain text; and it loses the body of a request that offers an upgrade, as Java's HttpClient does with the first of
-each connection (uvicorn #2722).
+plain text; it loses the body of a request that offers an upgrade, as Java's HttpClient does with the first of each
+connection (uvicorn #2722); and it closes at once after an early answer, which TCP's reset then takes from a client that
+still sends (RFC 9112, 9.6).
 """
 
 import asyncio
@@ -20,7 +21,23 @@ _log = structlog.get_logger("access")
 
 # h11's bound, and as there of what is read before the head's end is found: a read takes up to 256 KiB more at once.
 MAX_HEAD_BYTES = 64 * 1024
+# How long a client may go on sending what was refused before the reset.
+_LINGER_SECONDS = 1.0
 _FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class _Answering:
+    """
+    The transport as uvicorn's answers use it: it closes once the request is in.
+    """
+
+    def __init__(self, connection: "BoundedHttp") -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        self._connection.end()
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -39,6 +56,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._in_message = False
         self._retelling = False
+        self._ending = False
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as upstream
         """
@@ -59,6 +78,8 @@ class BoundedHttp(HttpToolsProtocol):
         Take in what was read; a fault in it ends the connection with an answer that names it.
         """
         self._unset_keepalive_if_required()
+        if self._refused:
+            return
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -102,6 +123,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._in_head = False
             self._unset_deadline()
             super().on_headers_complete()
+            self.cycle.transport = _Answering(self)  # type: ignore[assignment]  # all of it that is used there
 
     def on_message_complete(self) -> None:
         """
@@ -111,6 +133,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._in_message = False
             self._unset_deadline()
             super().on_message_complete()
+            if self._ending:
+                self.transport.close()
 
     def on_response_complete(self) -> None:
         """
@@ -119,6 +143,14 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_response_complete()
         if self._in_message and self._deadline is None:
             self._set_deadline()
+
+    def end(self) -> None:
+        """
+        Close, once the request is in; `on_response_complete` bounds the wait.
+        """
+        self._ending = True
+        if not self._in_message:
+            self.transport.close()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -139,7 +171,10 @@ class BoundedHttp(HttpToolsProtocol):
         lines = [b"HTTP/1.1 %d %b" % (answer.status_code, HTTPStatus(answer.status_code).phrase.encode())]
         lines += [b"%b: %b" % header for header in dict(headers).items()]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
-        self.transport.close()
+        self.transport.write_eof()
+        self._refused = True
+        self._unset_deadline()
+        self._deadline = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def _set_deadline(self) -> None:
         self._deadline = self.loop.call_later(self._receive_timeout_seconds, self._too_late)

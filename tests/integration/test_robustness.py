@@ -199,6 +199,26 @@ def test_chunks_without_end_are_refused(service: Service) -> None:
     assert service.ready()
 
 
+@pytest.mark.parametrize("refused", [b"GET /v2/models/other", b"DELETE /v2", b"POST /nowhere", b"GET / NOTHING"])
+def test_early_answer_reaches_who_still_sends(service: Service, refused: bytes) -> None:
+    """
+    An answer that comes before the request's end, the connection's last, is not lost to a client that goes on sending.
+    """
+    head = request(b"connection: close\r\n", CHUNKED, body=b"5\r\nhello\r\n", start=refused + b" HTTP/1.1")
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        connection.sendall(head)
+        assert select.select([connection], [], [], 60)[0]
+        for _ in range(20):
+            connection.sendall(b"5\r\nhello\r\n")
+        connection.sendall(b"0\r\n\r\n")
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    [status] = statuses(received)
+    assert 400 <= status < 500
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]
+
+
 def test_body_shorter_than_promised_is_no_request(service: Service) -> None:
     """
     A client that closes before its promised body is whole is not answered, and no model is asked.
