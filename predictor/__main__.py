@@ -21,13 +21,15 @@ def main() -> None:
     from predictor import classifier, openapi  # noqa: PLC0415
     from predictor.artifact import ArtifactError, open_artifact  # noqa: PLC0415
     from predictor.batcher import Batcher  # noqa: PLC0415
+    from predictor.metrics import MODEL_INFO  # noqa: PLC0415
     from predictor.model import SentimentPredictor  # noqa: PLC0415
     from predictor.tokenizer import TextTokenizer  # noqa: PLC0415
     from serving.server import Server  # noqa: PLC0415
 
-    server = Server(settings, http_port=flags.http_port, grpc_port=flags.grpc_port)
+    server = Server("sentiment_predictor", settings, http_port=flags.http_port, grpc_port=flags.grpc_port)
     try:
         artifact = open_artifact(settings.model_dir, numeric_mode=settings.numeric_mode)
+        MODEL_INFO.info({"revision": artifact.revision, "numeric_mode": settings.numeric_mode})
         batcher = Batcher(
             classifier.load(artifact, settings.numeric_mode).classify,
             threads=settings.compute_threads,

@@ -70,15 +70,26 @@ def open_artifact(path: Path, *, numeric_mode: str) -> Artifact:
 
 
 def _file_digest(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except OSError as error:
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(
+        f"{file} cannot be read ({error.strerror}); MODEL_DIR must be readable to the predictor's user"
+    )
 
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_bytes())
-    except OSError:
+    except FileNotFoundError:
         raise ArtifactError(f"{file.parent} has no {file.name}; MODEL_DIR must be a model directory") from None
+    except OSError as error:
+        raise _unreadable(file, error) from None
     except ValueError:
         raise ArtifactError(f"{file} is not JSON") from None
     if not isinstance(content, dict):

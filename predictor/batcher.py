@@ -20,8 +20,17 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.metrics import (
+    BATCH_TEXTS,
+    BATCH_TOKENS,
+    COMPUTE_SECONDS,
+    COMPUTE_THREADS,
+    MAX_QUEUE_TOKENS,
+    QUEUE_TOKENS,
+)
 from predictor.pace import Pace
 from predictor.queue import Entry, RequestQueue
+from serving import record
 from serving.errors import InternalError
 
 Classify = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
@@ -63,6 +72,9 @@ class Batcher:
         self._wake = asyncio.Event()
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compute", initializer=_give_way)
         self._threads = threads
+        QUEUE_TOKENS.set_function(lambda: self._queue.tokens)
+        MAX_QUEUE_TOKENS.set(max_queue_tokens)
+        COMPUTE_THREADS.set(threads)
         self._workers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -94,7 +106,9 @@ class Batcher:
         request = self._queue.put(texts)
         self._wake.set()
         try:
-            return await request.answer
+            answer = await request.answer
+            record.current().end_phase("queue", at=request.first_taken)
+            return answer
         finally:  # cancelled or failed: what still waits makes room at once
             self._queue.withdraw(request)
 
@@ -116,12 +130,21 @@ class Batcher:
     async def _compute(self, batch: list[Entry]) -> NDArray[np.float32]:
         texts = [entry.token_ids for entry in batch]
         tokens, began = sum(map(len, texts)), monotonic()
-        rows = await asyncio.get_running_loop().run_in_executor(self._executor, self._classify, texts)
+        BATCH_TEXTS.observe(len(texts))
+        BATCH_TOKENS.observe(tokens)
+        rows = await asyncio.get_running_loop().run_in_executor(self._executor, self._classify_counted, texts)
         if tokens >= self._full_batch_tokens:  # a small batch computes at less than the pace of a queue
             self._pace.note(tokens, monotonic() - began)
         if len(rows) != len(batch):
             raise ValueError(f"{len(rows)} rows for {len(batch)} texts")
         return rows
+
+    def _classify_counted(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        began = monotonic()
+        try:
+            return self._classify(texts)
+        finally:
+            COMPUTE_SECONDS.inc(monotonic() - began)
 
 
 def _fail(batch: list[Entry], error: Exception) -> None:

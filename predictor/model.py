@@ -82,9 +82,7 @@ class SentimentPredictor(ServedModel):
         """
         probabilities = await self._probabilities(question.texts)
         response_headers["x-model-revision"] = self._artifact.revision
-        current = record.current()
-        current.end_phase("model")
-        current.fields["texts"] = len(question.texts)
+        record.current().fields["texts"] = len(question.texts)
         return wire.Answer(question, probabilities)
 
     async def postprocess(self, answer: wire.Answer, headers: Any, response_headers: Any) -> Any:
@@ -108,4 +106,9 @@ class SentimentPredictor(ServedModel):
     async def _probabilities(self, texts: list[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
         if not texts:
             return np.empty((0, len(self._artifact.labels)), dtype=np.float32)
-        return await self._batcher.submit(await self._tokenizer.encode(texts))
+        current = record.current()
+        token_ids = await self._tokenizer.encode(texts)
+        current.end_phase("tokenise")
+        probabilities = await self._batcher.submit(token_ids)
+        current.end_phase("compute")
+        return probabilities

@@ -16,6 +16,7 @@ computes.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,7 @@ class Request:
         turn_tokens: of a turn, but for its first text.
 
     Attributes:
+        first_taken: when the first of its texts came into a batch, `perf_counter()`.
         answer: its probabilities, float32 (N, L), or why there are none.
     """
 
@@ -47,6 +49,7 @@ class Request:
         self._turn_tokens = self._turn_left = turn_tokens
         self.rows: list[NDArray[np.float32] | None] = [None] * len(texts)
         self.missing = len(texts)
+        self.first_taken: float | None = None
         self.answer: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
 
     @property
@@ -73,6 +76,8 @@ class Request:
         """
         The text that is next; it waits no more.
         """
+        if self.first_taken is None:
+            self.first_taken = perf_counter()
         position, token_ids = self.waiting.popleft()
         self.waiting_tokens -= len(token_ids)
         self._turn_left -= len(token_ids)
@@ -128,6 +133,13 @@ class RequestQueue:
         self._max_wait_seconds = max_wait_seconds
         self._requests: deque[Request] = deque()
         self._tokens = 0
+
+    @property
+    def tokens(self) -> int:
+        """
+        How many wait.
+        """
+        return self._tokens
 
     def put(self, texts: Sequence[Sequence[int]]) -> Request:
         """

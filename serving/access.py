@@ -3,7 +3,6 @@ The outermost layer of HTTP: request id, error shape, one log line a request, an
 """
 
 import asyncio
-from http import HTTPStatus
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import errors, record
 from serving.drain import Drain
+from serving.observer import Observer
+from serving.record import CLIENT_LEFT
+from serving.routes import Routes
 
 _log = structlog.get_logger("access")
 
@@ -22,12 +24,18 @@ class AccessMiddleware:
     Gives each HTTP request its record, its error shape and its log line.
 
     Args:
+        observer: hears of each request.
+        routes: all there are.
         fastapi_paths: paths whose clients expect FastAPI's error shape.
         drain: while draining, answers ask clients to connect anew, which brings them to another replica.
     """
 
-    def __init__(self, app: ASGIApp, *, fastapi_paths: frozenset[str], drain: Drain) -> None:
+    def __init__(
+        self, app: ASGIApp, *, observer: Observer, routes: Routes, fastapi_paths: frozenset[str], drain: Drain
+    ) -> None:
         self._app = app
+        self._observer = observer
+        self._routes = routes
         self._fastapi_paths = fastapi_paths
         self._drain = drain
 
@@ -38,7 +46,7 @@ class AccessMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        current = record.begin(Headers(scope=scope).get("x-request-id"))
+        current = self._begin(scope)
         status = 0
 
         async def send_marked(message: Message) -> None:
@@ -65,7 +73,7 @@ class AccessMiddleware:
                 raise
             await self.error_response(scope, exc)(scope, receive, send_marked)
         finally:
-            _write_line(scope, status, current)
+            self._observer.end(current, status or CLIENT_LEFT)
 
     def error_response(self, scope: Scope, exc: Exception) -> JSONResponse:
         """
@@ -78,17 +86,9 @@ class AccessMiddleware:
             _log.error("fault", request_id=current.request_id, exc_info=exc)
         return errors.response(error, fastapi_style=scope["path"] in self._fastapi_paths)
 
-
-def _write_line(scope: Scope, status: int, current: record.Record) -> None:
-    # Probes, scrapes and metadata are asked every few seconds by machines, and say nothing while they succeed.
-    write = _log.debug if scope["method"] == "GET" and status == HTTPStatus.OK else _log.info
-    write(
-        "request",
-        request_id=current.request_id,
-        method=scope["method"],
-        path=scope["path"],
-        status=status,
-        ms=round(current.elapsed_ms(), 3),
-        client=scope["client"][0] if scope.get("client") else None,
-        **current.fields,
-    )
+    def _begin(self, scope: Scope) -> record.Record:
+        client = scope["client"][0] if scope.get("client") else ""
+        route = self._routes.name(scope["path"])
+        current = self._observer.begin(Headers(scope=scope), protocol="rest", route=route, client=client)
+        current.fields.update(method=scope["method"], path=scope["path"])
+        return current

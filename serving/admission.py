@@ -51,13 +51,16 @@ class Admission:
         max_requests: requests at work at once.
         max_body_bytes: bytes of all their bodies beyond `FREE_BYTES` of each, those still arriving included.
         rate_limit: None for no limit.
+
+    Attributes:
+        requests: how many are at work.
     """
 
     def __init__(self, *, max_requests: int, max_body_bytes: int, rate_limit: RateLimit | None = None) -> None:
-        self._max_requests = max_requests
+        self.max_requests = max_requests
         self._max_body_bytes = max_body_bytes
         self._rate_limit = rate_limit
-        self._requests = 0
+        self.requests = 0
         self._body_bytes = 0
 
     async def admit(self, headers: Headers, peer: str) -> None:
@@ -105,12 +108,12 @@ class Admission:
             Overloaded: 429, the last place was taken since.
         """
         self._check_places()
-        self._requests += 1
+        self.requests += 1
         try:
             yield
         finally:
-            self._requests -= 1
+            self.requests -= 1
 
     def _check_places(self) -> None:
-        if self._requests >= self._max_requests:
-            raise Overloaded(f"{self._max_requests} requests are being answered already; try again shortly")
+        if self.requests >= self.max_requests:
+            raise Overloaded(f"{self.max_requests} requests are being answered already; try again shortly")

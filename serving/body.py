@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving import record
 from serving.admission import Admission
 from serving.errors import InvalidRequest, SlowRequest, TooLarge
 
@@ -76,6 +77,7 @@ class BodyMiddleware:
         with self._admission.body() as hold:
             sent = await self._read(headers, receive, hold)
             body = self._decode(sent, headers.get("content-encoding", "identity"), hold).removeprefix(_UTF8_BOM)
+            record.current().end_phase("receive")
             relabelled = {**scope, "headers": _relabel(headers, body)}
             with self._admission.place():
                 async with _cancelled_with_client(receive):

@@ -20,9 +20,11 @@ from serving.body import BodyMiddleware
 from serving.connection import BoundedHttp
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
+from serving.observer import Observer
 from serving.openapi import page
 from serving.openapi.refusals import Json
 from serving.rest_stop import RestUvicorn
+from serving.routes import Routes
 from serving.settings import ServingSettings
 
 
@@ -35,6 +37,7 @@ class RestServer(RESTServer):
         dataplane: what the routes ask.
         repository: what the load and unload routes ask.
         admission: what may be at work at once.
+        observer: hears of each request.
         document: the OpenAPI document of all routes.
         routers: our routes.
         fastapi_paths: paths whose clients expect FastAPI's error shape.
@@ -47,6 +50,7 @@ class RestServer(RESTServer):
         dataplane: HonestDataPlane,
         repository: ClosedRepository,
         admission: Admission,
+        observer: Observer,
         *,
         document: Json,
         routers: Sequence[APIRouter],
@@ -62,6 +66,7 @@ class RestServer(RESTServer):
         self._server = RestUvicorn(self.config)
         self._settings = settings
         self._admission = admission
+        self._observer = observer
         self._document = document
         self._routers = [_v1_router(dataplane), page.router(document["info"]["title"]), *routers]
         self._fastapi_paths = frozenset(fastapi_paths)
@@ -89,7 +94,13 @@ class RestServer(RESTServer):
             timeout_seconds=self._settings.receive_timeout_seconds,
             admission=self._admission,
         )
-        app.add_middleware(AccessMiddleware, fastapi_paths=self._fastapi_paths, drain=self._drain)
+        app.add_middleware(
+            AccessMiddleware,
+            observer=self._observer,
+            routes=Routes(self._document["paths"]),
+            fastapi_paths=self._fastapi_paths,
+            drain=self._drain,
+        )
 
     def _register_endpoints(self, app: FastAPI) -> None:
         app.openapi = lambda: self._document  # type: ignore[method-assign]  # FastAPI's way to a document of one's own

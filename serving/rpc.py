@@ -5,6 +5,7 @@ The gRPC server: the protocol's service and the health service, with our errors,
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import grpc
@@ -14,10 +15,13 @@ from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 
-from serving import errors, record, rpc_admission
+from serving import errors, rpc_admission
 from serving.admission import Admission
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.health import Health
+from serving.observer import Observer
+from serving.record import CLIENT_LEFT
+from serving.rpc_peer import Context, headers_of, host_of
 from serving.rpc_stop import GrpcServer, HeldAnswers
 from serving.servicer import InferenceServicer
 from serving.settings import ServingSettings
@@ -30,6 +34,9 @@ class GrpcAccess(aio.ServerInterceptor):
     """
     Gives each call its record, its status and its log line; upstream's mapping loses half of them (KSERVE.md 14).
     """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
 
     async def intercept_service(
         self,
@@ -44,29 +51,27 @@ class GrpcAccess(aio.ServerInterceptor):
             return None
         # undeserialized: gRPC itself answers INTERNAL to bytes that are no message
         return grpc.unary_unary_rpc_method_handler(
-            partial(_serve, handler, handler_call_details.method), None, handler.response_serializer
+            partial(self._serve, handler, handler_call_details.method), None, handler.response_serializer
         )
 
-
-async def _serve(handler: Any, method: str, content: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-    metadata = dict(context.invocation_metadata() or ())
-    current = record.begin(str(metadata.get("x-request-id", "")))
-    context.set_trailing_metadata((("x-request-id", current.request_id),))
-    status = grpc.StatusCode.OK
-    try:
-        return await handler.unary_unary(handler.request_deserializer(content), context)
-    except asyncio.CancelledError:
-        status = grpc.StatusCode.CANCELLED
-        raise
-    except Exception as exc:  # noqa: BLE001  # every exception has its status
-        error = _error_of(exc)
-        status = error.grpc_status
-        current.fields["error_type"] = error.error_type
-        if isinstance(error, errors.InternalError):
-            _log.error("fault", request_id=current.request_id, exc_info=exc)
-        await context.abort(status, error.message, (*context.trailing_metadata(), *_metadata(error)))
-    finally:
-        _write_line(method, status, current, context.peer())
+    async def _serve(self, handler: Any, method: str, content: Any, context: Context) -> Any:
+        current = self._observer.begin(headers_of(context), protocol="grpc", route=method, client=host_of(context))
+        context.set_trailing_metadata((("x-request-id", current.request_id),))
+        status: int = HTTPStatus.OK
+        try:
+            return await handler.unary_unary(handler.request_deserializer(content), context)
+        except asyncio.CancelledError:
+            status = CLIENT_LEFT
+            raise
+        except Exception as exc:  # noqa: BLE001  # every exception has its status
+            error = _error_of(exc)
+            status = error.status
+            current.fields["error_type"] = error.error_type
+            if isinstance(error, errors.InternalError):
+                _log.error("fault", request_id=current.request_id, exc_info=exc)
+            await context.abort(error.grpc_status, error.message, (*context.trailing_metadata(), *_metadata(error)))
+        finally:
+            self._observer.end(current, status)
 
 
 def _error_of(exc: Exception) -> errors.ServiceError:
@@ -83,24 +88,13 @@ def _metadata(error: errors.ServiceError) -> list[tuple[str, str]]:
     return described
 
 
-def _write_line(method: str, status: grpc.StatusCode, current: record.Record, peer: str) -> None:
-    quiet = status is grpc.StatusCode.OK and not method.endswith("/ModelInfer")
-    (_log.debug if quiet else _log.info)(
-        "request",
-        request_id=current.request_id,
-        method=method,
-        status=status.name,
-        ms=round(current.elapsed_ms(), 3),
-        client=peer,
-        **current.fields,
-    )
-
-
-def build(
+def build(  # noqa: PLR0913  # the parts of a server
     port: int,
     dataplane: HonestDataPlane,
     repository: ClosedRepository,
+    *,
     admission: Admission,
+    observer: Observer,
     settings: ServingSettings,
 ) -> GrpcServer:
     """
@@ -112,7 +106,7 @@ def build(
     limit = settings.max_body_bytes + _ENVELOPE_BYTES
     answers = HeldAnswers()
     unread, access, admit = rpc_admission.around(
-        GrpcAccess(), admission, timeout_seconds=settings.receive_timeout_seconds
+        GrpcAccess(observer), admission, timeout_seconds=settings.receive_timeout_seconds
     )
     server = aio.server(
         interceptors=(unread, access, answers, admit),

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 import grpc
 from grpc import aio
-from starlette.datastructures import Headers
 
+from serving import record
 from serving.admission import Admission
 from serving.errors import InvalidRequest, SlowRequest
+from serving.rpc_peer import headers_of, host_of
 
 # gRPC gathers a message without telling how much of it has come; together these may be 64 of the largest.
 _MAX_READING = 64
@@ -76,8 +76,9 @@ class _Admit(aio.ServerInterceptor):
         )
 
     async def _serve(self, handler: Any, stream: Any, context: Context) -> Any:
-        await self._admission.admit(_headers(context), _host(context.peer()))
+        await self._admission.admit(headers_of(context), host_of(context))
         content = await self._read(stream)
+        record.current().end_phase("receive")
         with self._admission.body() as hold:
             hold(len(content))
             with self._admission.place():
@@ -91,15 +92,3 @@ class _Admit(aio.ServerInterceptor):
         except TimeoutError:
             raise SlowRequest(self._timeout_seconds) from None
         raise InvalidRequest("the call ended without a whole message")
-
-
-def _headers(context: Context) -> Headers:
-    # ASCII, or bytes where a name ends in -bin
-    return Headers(raw=[(name.encode(), str(value).encode()) for name, value in context.invocation_metadata() or ()])
-
-
-def _host(peer: str) -> str:
-    """
-    The address in gRPC's name of a peer: `ipv4:10.0.0.9:1`, `ipv6:%5B::1%5D:1`.
-    """
-    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")

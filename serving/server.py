@@ -20,10 +20,13 @@ from fastapi import APIRouter
 from kserve.model_server import ModelServer
 
 from serving import oip, rpc
+from serving.access_log import AccessLog
 from serving.admission import Admission, RateLimit
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
+from serving.metrics import RequestMetrics
 from serving.model import ServedModel
+from serving.observer import Observer
 from serving.openapi.refusals import Json
 from serving.rest import RestServer
 from serving.rpc_stop import GrpcServer
@@ -41,6 +44,7 @@ class Server(ModelServer):
     Serves models until SIGTERM or SIGINT.
 
     Args:
+        service: what the names of its metrics begin with.
         settings: limits and times.
         http_port: port of REST; a taken one ends the process here.
         grpc_port: port of gRPC.
@@ -48,7 +52,13 @@ class Server(ModelServer):
     """
 
     def __init__(
-        self, settings: ServingSettings, *, http_port: int, grpc_port: int, rate_limit: RateLimit | None = None
+        self,
+        service: str,
+        settings: ServingSettings,
+        *,
+        http_port: int,
+        grpc_port: int,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         super().__init__(http_port=http_port, grpc_port=grpc_port, workers=1, enable_latency_logging=False)
         self._listener = _bind(http_port)
@@ -62,6 +72,7 @@ class Server(ModelServer):
             max_body_bytes=_LARGEST_BODIES * settings.max_body_bytes,
             rate_limit=rate_limit,
         )
+        self._observer = Observer(RequestMetrics(service, self._admission), AccessLog())
         self.dataplane: HonestDataPlane = HonestDataPlane(self.registered_models, self._drain)
         self.model_repository_extension: ClosedRepository = ClosedRepository(self.registered_models)
 
@@ -87,6 +98,7 @@ class Server(ModelServer):
             self.dataplane,
             self.model_repository_extension,
             self._admission,
+            self._observer,
             document=document,
             routers=[oip.router(self.dataplane), *routers],
             fastapi_paths=fastapi_paths,
@@ -130,8 +142,9 @@ class Server(ModelServer):
                 self.grpc_port,
                 self.dataplane,
                 self.model_repository_extension,
-                self._admission,
-                self._settings,
+                admission=self._admission,
+                observer=self._observer,
+                settings=self._settings,
             )
         except OSError:
             sys.exit(f"error: cannot listen on port {self.grpc_port}; pass another --grpc_port")

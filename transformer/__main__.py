@@ -52,7 +52,11 @@ def main() -> None:
 
     name = flags.model_name
     server = Server(
-        settings, http_port=flags.http_port, grpc_port=flags.grpc_port, rate_limit=_rate_limit(settings, name)
+        "sentiment_transformer",
+        settings,
+        http_port=flags.http_port,
+        grpc_port=flags.grpc_port,
+        rate_limit=_rate_limit(settings, name),
     )
     hop = GrpcHop if flags.predictor_protocol == "grpc-v2" else RestHop
     client = PredictorClient(

@@ -9,7 +9,7 @@ from cachetools import TLRUCache
 
 from transformer import entry
 from transformer.entry import Row
-from transformer.metrics import LOCAL_TEXTS, REDIS_TEXTS
+from transformer.metrics import LOCAL_CACHE_BYTES, LOCAL_TEXTS, MAX_LOCAL_CACHE_BYTES, REDIS_TEXTS
 from transformer.redis_store import RedisStore
 from transformer.revision import ModelRevision
 
@@ -40,6 +40,8 @@ class TextCache:
         self._local: TLRUCache[str, Row] = TLRUCache(
             maxsize=local_bytes, ttu=lambda _key, _row, now: now + self._ttl(), getsizeof=_size
         )
+        LOCAL_CACHE_BYTES.set_function(lambda: self._local.currsize)
+        MAX_LOCAL_CACHE_BYTES.set(local_bytes)
 
     async def lookup(self, revision: ModelRevision, texts: Iterable[str]) -> dict[str, Row]:
         """

@@ -99,7 +99,7 @@ class GrpcHop:
         return await self._call(question)
 
     async def _call(self, question: pb.ModelInferRequest) -> pb.ModelInferResponse:
-        metadata = (("x-request-id", record.current().request_id),)
+        metadata = tuple(record.current().headers().items())
         response: pb.ModelInferResponse = await self._stub.ModelInfer(question, metadata=metadata)
         return response
 

@@ -72,7 +72,7 @@ class RestHop:
             return await self._post_once(body)
 
     async def _post_once(self, body: bytes) -> tuple[int, bytes]:
-        headers = {"x-request-id": record.current().request_id}
+        headers = record.current().headers()
         # a large body in one piece would hold up the event loop
         data = io.BytesIO(body)
         async with self._session.post(self._url, data=data, headers=headers, allow_redirects=False) as response:

@@ -1,8 +1,10 @@
 """
-What the transformer counts, beside KServe's own `request_*_seconds`.
+What the transformer counts, beside what every service of ours does (`serving.metrics`).
 """
 
-from prometheus_client import Counter, Gauge
+from functools import cache
+
+from prometheus_client import Counter, Gauge, Histogram, Info
 
 _TEXTS = Counter(
     "sentiment_transformer_texts_total",
@@ -12,4 +14,24 @@ _TEXTS = Counter(
 LOCAL_TEXTS, REDIS_TEXTS, FLIGHT_TEXTS, PREDICTOR_TEXTS = (
     _TEXTS.labels(source) for source in ("local", "redis", "flight", "predictor")
 )
+LOCAL_CACHE_BYTES = Gauge("sentiment_transformer_local_cache_bytes", "Memory that the in-process cache takes.")
+MAX_LOCAL_CACHE_BYTES = Gauge(
+    "sentiment_transformer_max_local_cache_bytes", "Memory that the in-process cache may take, at most."
+)
+_REDIS_CALLS = Counter(
+    "sentiment_transformer_redis_calls_total",
+    "Calls of Redis by what for (get, set, rate_limit) and result: ok, error, or skipped while it is left alone.",
+    ["operation", "result"],
+)
+redis_calls = cache(_REDIS_CALLS.labels)
 BREAKER_OPEN = Gauge("sentiment_transformer_breaker_open", "Whether a peer is being left alone, 0 or 1.", ["peer"])
+# Of the texts answered and not of those computed: what clients send drifts, and of a text that is asked for a thousand
+# times a day the model sees one.
+_SCORES = Histogram(
+    "sentiment_transformer_score",
+    "Score of the best label of each text that was answered, by that label.",
+    ["label"],
+    buckets=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1),
+)
+scores = cache(_SCORES.labels)
+MODEL_INFO = Info("sentiment_transformer_model", "The model whose answers are looked up: revision.")

@@ -11,6 +11,7 @@ from transformer import contract
 from transformer.answers import Answer, Answers
 from transformer.client import PredictorClient
 from transformer.contract import Question
+from transformer.metrics import scores
 from transformer.redis_store import RedisStore
 from transformer.revision import RevisionWatch
 
@@ -94,6 +95,7 @@ class SentimentTransformer(ServedModel):
         response_headers["x-cache"] = answer.cache_status
         response_headers["x-cache-hits"] = f"{answer.hits}/{len(answer.rows)}"
         record.current().fields.update(texts=len(answer.rows), hits=answer.hits)
+        _count_scores(answer)
         return _Answered(question, answer)
 
     async def postprocess(self, answered: _Answered, headers: Any, response_headers: Any) -> Any:
@@ -113,6 +115,12 @@ class SentimentTransformer(ServedModel):
         OIP metadata of the outputs; the number of labels is -1 until the revision is known.
         """
         return predictions.tensor_metadata(len(self._watch.known.labels) if self._watch.known else -1)[1]
+
+
+def _count_scores(answer: Answer) -> None:
+    for row in answer.rows:
+        best = max(row)
+        scores(answer.revision.labels[row.index(best)]).observe(best)
 
 
 def _wants_fresh(headers: dict[str, str]) -> bool:

@@ -49,7 +49,7 @@ class RateLimit:
             RateLimited: 429, it comes too often.
         """
         name = self._callers.name(headers, peer)
-        if await self._peer.ask(lambda: self._limiter.hit(self._rate, name)) is not False:
+        if await self._peer.ask("rate_limit", lambda: self._limiter.hit(self._rate, name)) is not False:
             return
         raise RateLimited(
             f"more than {self._rate} from one client; send fewer requests, with more texts each",
@@ -63,5 +63,5 @@ class RateLimit:
         await self._peer.close()
 
     async def _wait_seconds(self, name: str) -> int:
-        stats = await self._peer.ask(lambda: self._limiter.get_window_stats(self._rate, name))
+        stats = await self._peer.ask("rate_limit", lambda: self._limiter.get_window_stats(self._rate, name))
         return max(1, math.ceil(stats.reset_time - time.time())) if stats else 1

@@ -60,7 +60,7 @@ class RedisLookups:
         keys = [key for lookup in lookups for key in lookup.keys]
         found: Sequence[object] = [None] * len(keys)
         try:
-            found = await self._peer.ask(lambda: self._peer.redis.mget(keys)) or found
+            found = await self._peer.ask("get", lambda: self._peer.redis.mget(keys)) or found
         finally:
             values = iter(value if isinstance(value, bytes) else None for value in found)
             for lookup in lookups:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from transformer import redis_url
 from transformer.breaker import Breaker
+from transformer.metrics import redis_calls
 
 _T = TypeVar("_T")
 
@@ -32,18 +33,24 @@ class RedisPeer:
         self.breaker = breaker
         self.redis = redis_url.connect(url, timeout_seconds=self._timeout_seconds)
 
-    async def ask(self, call: Callable[[], Awaitable[_T]]) -> _T | None:
+    async def ask(self, operation: str, call: Callable[[], Awaitable[_T]]) -> _T | None:
         """
         What the call returns; None while Redis is away.
+
+        Args:
+            operation: what the call is for, for the metric.
         """
         if not self.breaker.allow():
+            redis_calls(operation, "skipped").inc()
             return None
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 result = await call()
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            redis_calls(operation, "error").inc()
             self.breaker.failed(error)
             return None
+        redis_calls(operation, "ok").inc()
         self.breaker.succeeded()
         return result
 

@@ -62,4 +62,4 @@ class RedisStore:
             pipeline = peer.redis.pipeline(transaction=False)
             for key, value in chunk:
                 pipeline.set(key, value, ex=ttl_seconds())
-            await peer.ask(pipeline.execute)
+            await peer.ask("set", pipeline.execute)

@@ -18,6 +18,7 @@ import structlog
 from serving import record
 from serving.errors import ServiceError
 from transformer import entry, lenient
+from transformer.metrics import MODEL_INFO
 from transformer.redis_store import RedisStore
 
 _log = structlog.get_logger("revision")
@@ -98,10 +99,14 @@ class RevisionWatch:
         changed = revision != self._known
         if changed:
             _log.info("revision", revision=revision.digest, before=self._known and self._known.digest)
-            self._known = revision
+            self._know(revision)
         # again and again: Redis may have lost it since
         if changed or monotonic() - self._remembered >= self._refresh_seconds:
             self._remember()
+
+    def _know(self, revision: ModelRevision) -> None:
+        self._known = revision
+        MODEL_INFO.info({"revision": revision.digest})
 
     def _remember(self) -> None:
         # Two stores on their way may arrive in either order, so the next one waits until the last has ended, and then
@@ -129,8 +134,9 @@ class RevisionWatch:
             self._confirmed = monotonic()
             if self._known is None:
                 [remembered] = await self._store.get([self._key])
-                # a response may have told the revision meanwhile
-                self._known = self._known or _from_json(remembered)
+                told = _from_json(remembered)
+                if told and self._known is None:  # a response may have told it meanwhile
+                    self._know(told)
         finally:
             self._asking = None
 

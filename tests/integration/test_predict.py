@@ -60,6 +60,7 @@ def test_prediction_carries_the_headers_of_the_contract(client: httpx.Client) ->
     assert response.headers["x-request-id"] == "mine-1"
     assert len(response.headers["x-model-revision"]) == 16
     assert [part.split(";")[0].strip() for part in response.headers["server-timing"].split(",")] == [
+        "receive",
         "parse",
         "cache",
         "model",

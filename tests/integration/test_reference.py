@@ -50,6 +50,28 @@ def test_every_metric_is_documented(request: pytest.FixtureRequest, service: str
     """
     The README names every metric of either live service that is not Python's own.
     """
-    text = httpx.get(f"{request.getfixturevalue(service).url}/metrics").text
-    names = {family.name.removesuffix("_created") for family in text_string_to_metric_families(text)}
+    names = {
+        name.replace(f"sentiment_{service.removesuffix('_service')}", "…") if f"`{name}" not in README else name
+        for name in metrics_of(request.getfixturevalue(service))
+    }
     assert [name for name in sorted(names) if not name.startswith(RUNTIME_METRICS) and f"`{name}" not in README] == []
+
+
+def test_every_documented_metric_exists(predictor_service: Service, transformer_service: Service) -> None:
+    """
+    Both live services have the metrics that the README gives to both, and one of them each that it names in full.
+    """
+    predictor, transformer = metrics_of(predictor_service), metrics_of(transformer_service)
+    named = {name.removesuffix("_total") for name in re.findall(r"`(\w+_(?:\w+)?)`", README) if "sentiment_" in name}
+    assert sorted(named - predictor - transformer) == []
+    for name in re.findall(r"`…_(\w+?)(?:_total)?`", README):
+        assert f"sentiment_predictor_{name}" in predictor
+        assert f"sentiment_transformer_{name}" in transformer
+
+
+def metrics_of(service: Service) -> set[str]:
+    """
+    The names of a live service's metrics, without the suffixes of their samples.
+    """
+    families = list(text_string_to_metric_families(httpx.get(f"{service.url}/metrics").text))
+    return {family.name for family in families}

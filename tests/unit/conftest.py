@@ -5,6 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from prometheus_client import CollectorRegistry
+
+from serving.access_log import AccessLog
+from serving.admission import Admission
+from serving.metrics import RequestMetrics
+from serving.observer import Observer
 
 
 @pytest.fixture
@@ -20,3 +26,20 @@ def own_logs() -> Iterator[None]:
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """
+    Metrics of this test's own.
+    """
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def observer(registry: CollectorRegistry) -> Observer:
+    """
+    Counts the requests of a service called `service`, and writes their lines.
+    """
+    metrics = RequestMetrics("service", Admission(max_requests=9, max_body_bytes=90), registry=registry)
+    return Observer(metrics, AccessLog())

@@ -13,6 +13,7 @@ from serving import errors, oip
 from serving.admission import Admission
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
+from serving.observer import Observer
 from serving.openapi import refusals
 from serving.rest import RestServer
 from serving.settings import ServingSettings
@@ -71,7 +72,7 @@ def examples(node: object) -> Iterator[tuple[Json, object]]:
 
 @pytest.mark.filterwarnings("ignore:Duplicate Operation ID")  # FastAPI names GET and HEAD alike, and nobody reads it
 @pytest.mark.parametrize(("document", "routers"), [(PREDICTOR, []), (TRANSFORMER, [older_routes])])
-def test_document_has_the_routes_of_the_application(document: Json, routers: list[Any]) -> None:
+def test_document_has_the_routes_of_the_application(document: Json, routers: list[Any], observer: Observer) -> None:
     """
     The document has every route of the application that is not hidden, and no other.
     """
@@ -82,6 +83,7 @@ def test_document_has_the_routes_of_the_application(document: Json, routers: lis
         dataplane,
         ClosedRepository(dataplane.model_registry),
         Admission(max_requests=1, max_body_bytes=1),
+        observer,
         document=document,
         routers=[oip.router(dataplane), *[make(dataplane) for make in routers]],
         fastapi_paths=(),

@@ -112,6 +112,19 @@ def test_missing(directory: Path, name: str) -> None:
         _read(directory)
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_file_that_cannot_be_read(directory: Path, name: str) -> None:
+    """
+    A file that cannot be read is named in one line, with the reason and the setting that leads there.
+    """
+    (directory / name).unlink()
+    (directory / name).mkdir()  # since root may read everything else
+    with pytest.raises(
+        ArtifactError, match=rf"^[^\n]*{re.escape(name)} cannot be read \(Is a directory\);[^\n]*MODEL_DIR"
+    ):
+        _read(directory)
+
+
 @pytest.mark.parametrize(
     "change",
     [

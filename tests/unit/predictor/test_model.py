@@ -65,7 +65,8 @@ async def test_headers(model: SentimentPredictor, artifact: Artifact) -> None:
     current = record.begin(None)
     _, headers = await model({"text": TEXTS}, {})
     assert headers["x-model-revision"] == artifact.revision
-    assert [phase.partition(";")[0] for phase in headers["server-timing"].split(", ")] == ["parse", "model", "render"]
+    phases = [phase.partition(";")[0] for phase in headers["server-timing"].split(", ")]
+    assert phases == ["parse", "tokenise", "queue", "compute", "render"]
     assert current.fields["texts"] == 3
 
 

@@ -1,8 +1,11 @@
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -10,10 +13,13 @@ from structlog.testing import capture_logs
 from serving import errors, record
 from serving.access import AccessMiddleware
 from serving.drain import Drain
+from serving.observer import Observer
+from serving.routes import Routes
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     record.current().fields["texts"] = 3
+    record.current().end_phase("parse")
     await PlainTextResponse("ok")(scope, receive, send)
 
 
@@ -33,48 +39,73 @@ def lines() -> Iterator[list[Any]]:
         yield captured
 
 
-async def _ask(
-    app: ASGIApp, method: str = "POST", path: str = "/p", *, request_id: bytes = b"", draining: bool = False
-) -> httpx.Response:
-    wrapped = AccessMiddleware(app, fastapi_paths=frozenset({"/seed"}), drain=Drain(draining))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(wrapped), base_url="http://t") as client:
-        return await client.request(method, path, headers={b"x-request-id": request_id} if request_id else None)
+async def _metadata(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("ok")(scope, receive, send)
+
+
+async def _leave(scope: Scope, receive: Receive, send: Send) -> None:
+    raise ClientDisconnect
+
+
+Ask = Callable[..., Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+def ask(observer: Observer) -> Ask:
+    """
+    Asks an application within the layer.
+    """
+
+    async def ask(
+        app: ASGIApp, method: str = "POST", path: str = "/p", *, request_id: bytes = b"", draining: bool = False
+    ) -> httpx.Response:
+        wrapped = AccessMiddleware(
+            app,
+            observer=observer,
+            routes=Routes(["/p", "/seed"]),
+            fastapi_paths=frozenset({"/seed"}),
+            drain=Drain(draining),
+        )
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(wrapped), base_url="http://t") as client:
+            return await client.request(method, path, headers={b"x-request-id": request_id} if request_id else None)
+
+    return ask
 
 
 @pytest.mark.parametrize("app", [_answer, _fail(errors.NotFound("m")), _fail(RuntimeError("m"))])
-async def test_request_id(app: ASGIApp) -> None:
+async def test_request_id(ask: Ask, app: ASGIApp) -> None:
     """
     A usable request id comes back with answers and errors alike.
     """
-    assert (await _ask(app, request_id=b"abc-1")).headers["x-request-id"] == "abc-1"
+    assert (await ask(app, request_id=b"abc-1")).headers["x-request-id"] == "abc-1"
 
 
 @pytest.mark.parametrize("sent", [b"", b"a b", b"\xc3\xa9", b"x" * 129])
-async def test_made_request_id(sent: bytes) -> None:
+async def test_made_request_id(ask: Ask, sent: bytes) -> None:
     """
     A missing or unusable request id is replaced by one made here.
     """
-    made = (await _ask(_answer, request_id=sent)).headers["x-request-id"]
+    made = (await ask(_answer, request_id=sent)).headers["x-request-id"]
     assert made.isalnum()
     assert made.encode() != sent
 
 
 @pytest.mark.parametrize(("path", "status"), [("/p", 400), ("/seed", 422)])
-async def test_error_shape(path: str, status: int) -> None:
+async def test_error_shape(ask: Ask, path: str, status: int) -> None:
     """
     An error takes the shape that its route's clients expect.
     """
-    response = await _ask(_fail(errors.InvalidRequest("m")), path=path)
+    response = await ask(_fail(errors.InvalidRequest("m")), path=path)
     assert response.status_code == status
     assert ("detail" in response.json()) == (path == "/seed")
 
 
-async def test_fault(lines: list[Any]) -> None:
+async def test_fault(ask: Ask, lines: list[Any]) -> None:
     """
     A fault of ours is 500 without its words; they are in the log under the request's id, with the exception.
     """
     error = RuntimeError("at 10.0.0.7")
-    response = await _ask(_fail(error), request_id=b"abc-1")
+    response = await ask(_fail(error), request_id=b"abc-1")
     assert response.status_code == 500
     assert "10.0.0.7" not in response.text
     (fault,) = [line for line in lines if line["log_level"] == "error"]
@@ -82,48 +113,75 @@ async def test_fault(lines: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("draining", [False, True])
-async def test_draining(draining: bool) -> None:
+async def test_draining(ask: Ask, draining: bool) -> None:
     """
     While draining, and only then, an answer asks its client to reconnect.
     """
-    response = await _ask(_answer, draining=draining)
+    response = await ask(_answer, draining=draining)
     assert response.status_code == 200
     assert (response.headers.get("connection") == "close") == draining
 
 
 @pytest.mark.parametrize(("app", "status"), [(_answer, 200), (_fail(errors.Overloaded("m")), 429)])
-async def test_line(app: ASGIApp, status: int, lines: list[Any]) -> None:
+async def test_line(ask: Ask, app: ASGIApp, status: int, lines: list[Any]) -> None:
     """
-    Each request writes one line with its id, method, path and status.
+    Each request writes one line with its id, protocol, method, path and status.
     """
-    await _ask(app, request_id=b"abc-1")
+    await ask(app, request_id=b"abc-1")
     (line,) = lines
-    assert [line[key] for key in ("request_id", "method", "path", "status")] == ["abc-1", "POST", "/p", status]
+    keys = ("request_id", "protocol", "method", "path", "status")
+    assert [line[key] for key in keys] == ["abc-1", "rest", "POST", "/p", status]
 
 
-async def test_line_fields(lines: list[Any]) -> None:
+@pytest.mark.parametrize(("app", "status"), [(_answer, 200), (_fail(errors.Overloaded("m")), 429), (_leave, 499)])
+async def test_count(ask: Ask, registry: CollectorRegistry, app: ASGIApp, status: int) -> None:
+    """
+    Each request is counted once, under its route and status, whatever becomes of it.
+    """
+    with contextlib.suppress(AssertionError):  # httpx's, of an application that answers nothing
+        await ask(app)
+    labels = {"route": "/p", "protocol": "rest", "status": str(status)}
+    assert registry.get_sample_value("service_requests_total", labels) == 1
+
+
+async def test_count_of_unknown_paths(ask: Ask, registry: CollectorRegistry) -> None:
+    """
+    However many paths strangers ask for, they are one series.
+    """
+    for path in ("/a", "/b/c", "/p/"):
+        await ask(_fail(errors.NotFound("m")), path=path)
+    (family,) = (family for family in registry.collect() if family.name == "service_requests")
+    assert [(sample.labels["route"], sample.value) for sample in family.samples] == [("unknown", 3)]
+
+
+async def test_line_fields(ask: Ask, lines: list[Any]) -> None:
     """
     A request's line carries what the request's hooks noted.
     """
-    await _ask(_answer)
-    await _ask(_fail(errors.Overloaded("m")))
+    await ask(_answer)
+    await ask(_fail(errors.Overloaded("m")))
     assert lines[0]["texts"] == 3
     assert lines[1]["error_type"] == "overloaded"
 
 
 @pytest.mark.parametrize(
     ("method", "app", "level"),
-    [("GET", _answer, "debug"), ("GET", _fail(errors.Unavailable("m")), "info"), ("POST", _answer, "info")],
+    [
+        ("GET", _metadata, "debug"),
+        ("HEAD", _metadata, "debug"),
+        ("GET", _fail(errors.Unavailable("m")), "info"),
+        ("POST", _answer, "info"),
+    ],
 )
-async def test_quiet_probes(method: str, app: ASGIApp, level: str, lines: list[Any]) -> None:
+async def test_quiet_probes(ask: Ask, method: str, app: ASGIApp, level: str, lines: list[Any]) -> None:
     """
-    A GET that succeeds is silent at the default level; whatever else happens is not.
+    What succeeds without any prediction is silent at the default level; whatever else happens is not.
     """
-    await _ask(app, method)
+    await ask(app, method)
     assert [line["log_level"] for line in lines] == [level]
 
 
-async def test_late_failure() -> None:
+async def test_late_failure(ask: Ask) -> None:
     """
     An application that fails after its answer began is not answered for a second time.
     """
@@ -133,10 +191,10 @@ async def test_late_failure() -> None:
         raise RuntimeError("late")
 
     with pytest.raises(RuntimeError, match="late"):
-        await _ask(app)
+        await ask(app)
 
 
-async def test_other_scopes() -> None:
+async def test_other_scopes(observer: Observer) -> None:
     """
     What is not HTTP passes untouched.
     """
@@ -146,5 +204,6 @@ async def test_other_scopes() -> None:
         seen.extend(connection)
 
     connection = ({"type": "lifespan"}, object(), object())
-    await AccessMiddleware(app, fastapi_paths=frozenset(), drain=Drain())(*connection)  # type: ignore[arg-type]
+    wrapped = AccessMiddleware(app, observer=observer, routes=Routes([]), fastapi_paths=frozenset(), drain=Drain())
+    await wrapped(*connection)  # type: ignore[arg-type]
     assert all(left is right for left, right in zip(seen, connection, strict=True))

@@ -11,6 +11,7 @@ from serving.admission import Admission
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
 from serving.model import ServedModel
+from serving.observer import Observer
 from serving.rest import RestServer
 from serving.settings import ServingSettings
 
@@ -18,7 +19,7 @@ TENSOR = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}
 
 
 @pytest.fixture
-async def client(dataplane: HonestDataPlane, drain: Drain) -> AsyncIterator[httpx.AsyncClient]:
+async def client(dataplane: HonestDataPlane, drain: Drain, observer: Observer) -> AsyncIterator[httpx.AsyncClient]:
     """
     A client of the whole REST application.
     """
@@ -27,7 +28,8 @@ async def client(dataplane: HonestDataPlane, drain: Drain) -> AsyncIterator[http
         dataplane,
         ClosedRepository(dataplane.model_registry),
         Admission(max_requests=9, max_body_bytes=9000),
-        document={"info": {"title": "t"}},
+        observer,
+        document={"info": {"title": "t"}, "paths": {}},
         routers=[oip.router(dataplane)],
         fastapi_paths=(),
         drain=drain,

@@ -4,9 +4,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import DecodeError
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from serving import errors, record
+from serving.observer import Observer
 from serving.rpc import GrpcAccess
 
 DETAILS: Any = SimpleNamespace(method="/inference.GRPCInferenceService/ModelInfer")
@@ -56,17 +58,18 @@ class Call:
         self.trailing |= dict(metadata)
         raise Aborted
 
-    async def run(self, raised: Exception | None = None) -> "Call":
+    async def run(self, observer: Observer, raised: Exception | None = None) -> "Call":
         async def behave(request: str, context: Any) -> str:
             if raised:
                 raise raised
             record.current().fields["texts"] = 3
+            record.current().end_phase("parse")
             return f"answer to {request}"
 
         async def continuation(_details: object) -> Any:
             return grpc.unary_unary_rpc_method_handler(behave, deserialize)
 
-        handler = await GrpcAccess().intercept_service(continuation, DETAILS)
+        handler = await GrpcAccess(observer).intercept_service(continuation, DETAILS)
         try:
             self.answer = await handler.unary_unary(self.content, self)
         except Aborted:
@@ -74,11 +77,11 @@ class Call:
         return self
 
 
-async def test_answer() -> None:
+async def test_answer(observer: Observer) -> None:
     """
     A call that succeeds gets its handler's answer.
     """
-    assert (await Call().run()).answer == "answer to question"
+    assert (await Call().run(observer)).answer == "answer to question"
 
 
 @pytest.mark.parametrize(
@@ -90,21 +93,21 @@ async def test_answer() -> None:
         (errors.UpstreamRefusal(404, "m", ""), grpc.StatusCode.NOT_FOUND),
     ],
 )
-async def test_error(raised: errors.ServiceError, status: grpc.StatusCode) -> None:
+async def test_error(observer: Observer, raised: errors.ServiceError, status: grpc.StatusCode) -> None:
     """
     An error ends the call with its code and its words.
     """
-    call = await Call().run(raised)
+    call = await Call().run(observer, raised)
     assert (call.status, call.words) == (status, "m")
 
 
-async def test_fault() -> None:
+async def test_fault(observer: Observer) -> None:
     """
     A fault of ours is INTERNAL without its words; they are in the log under the call's id.
     """
     error = RuntimeError("at 10.0.0.7")
     with capture_logs() as lines:
-        call = await Call(x_request_id="abc-1").run(error)
+        call = await Call(x_request_id="abc-1").run(observer, error)
     assert call.status == grpc.StatusCode.INTERNAL
     assert "10.0.0.7" not in call.words
     assert [(line["request_id"], line["exc_info"]) for line in lines if line["log_level"] == "error"] == [
@@ -121,21 +124,21 @@ async def test_fault() -> None:
     ],
     ids=["too large", "overloaded", "internal"],
 )
-async def test_error_type(raised: Exception, described: dict[str, str]) -> None:
+async def test_error_type(observer: Observer, raised: Exception, described: dict[str, str]) -> None:
     """
     An error's type and when to try again come as trailing metadata: a code stands for several errors.
     """
-    call = await Call(x_request_id="abc-1").run(raised)
+    call = await Call(x_request_id="abc-1").run(observer, raised)
     assert call.trailing == {"x-request-id": "abc-1", **described}
 
 
-async def test_no_message() -> None:
+async def test_no_message(observer: Observer) -> None:
     """
     Bytes that are no message are the client's fault, in words that do not repeat them.
     """
     call = Call()
     call.content = b"my secret \xff"
-    await call.run()
+    await call.run(observer)
     assert call.status == grpc.StatusCode.INVALID_ARGUMENT
     assert "secret" not in call.words
 
@@ -143,34 +146,45 @@ async def test_no_message() -> None:
 @pytest.mark.parametrize(
     "raised", [None, errors.NotFound("m"), RuntimeError("m")], ids=lambda raised: type(raised).__name__
 )
-async def test_request_id(raised: Exception | None) -> None:
+async def test_request_id(observer: Observer, raised: Exception | None) -> None:
     """
     A usable request id comes back as trailing metadata, with answers and errors alike.
     """
-    assert (await Call(x_request_id="abc-1").run(raised)).trailing["x-request-id"] == "abc-1"
+    assert (await Call(x_request_id="abc-1").run(observer, raised)).trailing["x-request-id"] == "abc-1"
 
 
 @pytest.mark.parametrize("sent", [{}, {"x_request_id": "a b"}])
-async def test_made_request_id(sent: dict[str, str]) -> None:
+async def test_made_request_id(observer: Observer, sent: dict[str, str]) -> None:
     """
     A missing or unusable request id is replaced by one made here.
     """
-    assert (await Call(**sent).run(errors.NotFound("m"))).trailing["x-request-id"].isalnum()
+    assert (await Call(**sent).run(observer, errors.NotFound("m"))).trailing["x-request-id"].isalnum()
 
 
-@pytest.mark.parametrize(("raised", "status"), [(None, "OK"), (errors.NotFound("m"), "NOT_FOUND")])
-async def test_line(raised: Exception | None, status: str) -> None:
+@pytest.mark.parametrize(("raised", "status"), [(None, 200), (errors.NotFound("m"), 404)])
+async def test_line(observer: Observer, raised: Exception | None, status: int) -> None:
     """
-    Each call writes one line with its id, method and status, and what its hooks noted or its error is.
+    Each call writes one line with its id, method and REST's status, and what its hooks noted or its error is.
     """
     with capture_logs() as lines:
-        await Call(x_request_id="abc-1").run(raised)
+        await Call(x_request_id="abc-1").run(observer, raised)
     (line,) = lines
-    assert (line["request_id"], line["method"], line["status"]) == ("abc-1", DETAILS.method, status)
+    keys = ("request_id", "protocol", "route", "status", "client")
+    assert [line[key] for key in keys] == ["abc-1", "grpc", DETAILS.method, status, "10.0.0.9"]
     assert (line.get("texts"), line.get("error_type")) == ((None, "not_found") if raised else (3, None))
 
 
-async def test_unknown_method() -> None:
+@pytest.mark.parametrize(("raised", "status"), [(None, 200), (errors.NotFound("m"), 404)])
+async def test_count(observer: Observer, registry: CollectorRegistry, raised: Exception | None, status: int) -> None:
+    """
+    Each call is counted once, under its method and REST's status.
+    """
+    await Call().run(observer, raised)
+    labels = {"route": DETAILS.method, "protocol": "grpc", "status": str(status)}
+    assert registry.get_sample_value("service_requests_total", labels) == 1
+
+
+async def test_unknown_method(observer: Observer) -> None:
     """
     A method that does not exist is left to gRPC.
     """
@@ -178,4 +192,4 @@ async def test_unknown_method() -> None:
     async def continuation(_details: object) -> None:
         return None
 
-    assert await GrpcAccess().intercept_service(continuation, DETAILS) is None
+    assert await GrpcAccess(observer).intercept_service(continuation, DETAILS) is None

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from serving.rpc_admission import _host
+from serving.rpc_peer import host_of
 
 
 @pytest.mark.parametrize(
@@ -17,4 +20,5 @@ def test_host(peer: str, host: str) -> None:
     """
     The address is read out of every form in which gRPC names a peer.
     """
-    assert _host(peer) == host
+    context: Any = SimpleNamespace(peer=lambda: peer)
+    assert host_of(context) == host

@@ -1,4 +1,5 @@
 import gc
+import itertools
 import socket
 from collections.abc import Iterator
 
@@ -7,13 +8,15 @@ import pytest
 from serving.server import Server
 from serving.settings import ServingSettings
 
+NAMES = itertools.count()  # metrics are one set a process and name
+
 
 @pytest.fixture
 def server(own_logs: None) -> Iterator[Server]:
     """
     A server that is bound to a free port and serves nothing.
     """
-    server = Server(ServingSettings(), http_port=0, grpc_port=0)
+    server = Server(f"service_{next(NAMES)}", ServingSettings(), http_port=0, grpc_port=0)
     yield server
     server._listener.close()
 
@@ -28,7 +31,7 @@ def test_unread_answers(server: Server) -> None:
 
 def _refusal(port: int) -> str:
     try:
-        Server(ServingSettings(), http_port=port, grpc_port=0)._listener.close()
+        Server(f"service_{next(NAMES)}", ServingSettings(), http_port=port, grpc_port=0)._listener.close()
     except (SystemExit, OverflowError) as error:
         return str(error)
     return ""

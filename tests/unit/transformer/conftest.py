@@ -12,6 +12,8 @@ from serving.admission import Admission
 from serving.body import BodyMiddleware
 from serving.dataplane import HonestDataPlane
 from serving.drain import Drain
+from serving.observer import Observer
+from serving.routes import Routes
 from transformer import routes
 from transformer.answers import Answers
 from transformer.cache import TextCache
@@ -100,7 +102,7 @@ async def model(predictor: Predictor) -> AsyncIterator[SentimentTransformer]:
 
 
 @pytest.fixture
-async def http(model: SentimentTransformer, drain: Drain) -> AsyncIterator[httpx.AsyncClient]:
+async def http(model: SentimentTransformer, drain: Drain, observer: Observer) -> AsyncIterator[httpx.AsyncClient]:
     """
     A client of the routes, behind the layers that they are served with.
     """
@@ -109,7 +111,13 @@ async def http(model: SentimentTransformer, drain: Drain) -> AsyncIterator[httpx
     app = FastAPI()
     admission = Admission(max_requests=9, max_body_bytes=90_000)
     app.add_middleware(BodyMiddleware, max_bytes=10_000, timeout_seconds=60, admission=admission)
-    app.add_middleware(AccessMiddleware, fastapi_paths=frozenset(routes.FASTAPI_PATHS), drain=drain)
+    app.add_middleware(
+        AccessMiddleware,
+        observer=observer,
+        routes=Routes(routes.FASTAPI_PATHS),
+        fastapi_paths=frozenset(routes.FASTAPI_PATHS),
+        drain=drain,
+    )
     app.include_router(routes.router(model, HonestDataPlane(registry, drain)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://transformer") as client:
         yield client
