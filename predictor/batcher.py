@@ -120,12 +120,10 @@ class Batcher:
                 self._wake.clear()
                 continue
             try:
-                rows = await self._compute(batch)
+                for entry, row in zip(batch, await self._compute(batch), strict=True):
+                    entry.request.put(entry.position, row)
             except Exception as error:  # noqa: BLE001  # whatever failed, it failed these entries only (DESIGN law 7)
                 _fail(batch, error)
-            else:
-                for entry, row in zip(batch, rows, strict=True):
-                    entry.request.put(entry.position, row)
 
     async def _compute(self, batch: list[Entry]) -> NDArray[np.float32]:
         texts = [entry.token_ids for entry in batch]
@@ -133,8 +131,7 @@ class Batcher:
         BATCH_TEXTS.observe(len(texts))
         BATCH_TOKENS.observe(tokens)
         rows = await asyncio.get_running_loop().run_in_executor(self._executor, self._classify_counted, texts)
-        if tokens >= self._full_batch_tokens:  # a small batch computes at less than the pace of a queue
-            self._pace.note(tokens, monotonic() - began)
+        self._pace.note(tokens, monotonic() - began, full=tokens >= self._full_batch_tokens)
         if len(rows) != len(batch):
             raise ValueError(f"{len(rows)} rows for {len(batch)} texts")
         return rows

@@ -13,7 +13,8 @@ from predictor.tokenizer import TextTokenizer
 from serving import predictions, record
 from serving.model import ServedModel
 
-# Enough for the batcher to learn its pace.
+# The first time pays for what is lazy, from the second on the batcher learns its pace.
+_WARM_UPS = 3
 _WARM_UP_TEXTS = ["warm-up", *["a warm-up batch before the first request pays for what is lazy"] * 20]
 
 
@@ -53,7 +54,8 @@ class SentimentPredictor(ServedModel):
             ArtifactError: the model's scores are not those of its labels.
         """
         self._batcher.start()
-        columns = (await self._probabilities(_WARM_UP_TEXTS)).shape[1]
+        for _ in range(_WARM_UPS):
+            columns = (await self._probabilities(_WARM_UP_TEXTS)).shape[1]
         if columns != len(self._artifact.labels):
             raise ArtifactError(
                 f"the model scores {columns} labels, its config.json names {len(self._artifact.labels)}"

@@ -17,11 +17,16 @@ class Pace:
         self._threads = threads
         self._seconds_a_token = 0.0
 
-    def note(self, tokens: int, seconds: float) -> None:
+    def note(self, tokens: int, seconds: float, *, full: bool) -> None:
         """
         Take in a batch of so many tokens that took one thread so long.
+
+        Args:
+            full: else it computes at a lesser pace than a queue would, and says only that this one is no less.
         """
         newest = seconds / tokens / self._threads
+        if not full and 0 < self._seconds_a_token <= newest:
+            return
         weight = _WEIGHT_OF_NEWEST if self._seconds_a_token else 1.0
         self._seconds_a_token += weight * (newest - self._seconds_a_token)
 

@@ -68,9 +68,9 @@ class Request:
 
     def begin_turn(self) -> None:
         """
-        Be next again, once the others were.
+        Be next again once the others were; what the last turn had too much, this one lacks.
         """
-        self._turn_left = self._turn_tokens
+        self._turn_left = min(self._turn_tokens, self._turn_left + self._turn_tokens)
 
     def take(self) -> "Entry":
         """
@@ -127,7 +127,7 @@ class RequestQueue:
     ) -> None:
         self._pace = pace
         self._threads = threads
-        self._turn_tokens = max_batch_tokens // _TURNS_A_BATCH
+        self._turn_tokens = max(1, max_batch_tokens // _TURNS_A_BATCH)
         self._max_batch_tokens = max_batch_tokens
         self._max_tokens = max_tokens
         self._max_wait_seconds = max_wait_seconds

@@ -54,13 +54,14 @@ class Admission:
 
     Attributes:
         requests: how many are at work.
+        admitted: how many there were in all.
     """
 
     def __init__(self, *, max_requests: int, max_body_bytes: int, rate_limit: RateLimit | None = None) -> None:
         self.max_requests = max_requests
         self._max_body_bytes = max_body_bytes
         self._rate_limit = rate_limit
-        self.requests = 0
+        self.requests = self.admitted = 0
         self._body_bytes = 0
 
     async def admit(self, headers: Headers, peer: str) -> None:
@@ -109,6 +110,7 @@ class Admission:
         """
         self._check_places()
         self.requests += 1
+        self.admitted += 1
         try:
             yield
         finally:

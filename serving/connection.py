@@ -80,17 +80,20 @@ class BoundedHttp(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._refused:
             return
+        was_in_head = self._in_head
         try:
             self._feed(data)
         except httptools.HttpParserError:
             self._refuse(errors.InvalidRequest("no HTTP/1.1; its first line, a header or a chunk is not well-formed"))
             return
-        if self._in_head:
+        if self._in_head and was_in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(errors.HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes"))
             elif self._deadline is None:
                 self._set_deadline()
+        elif self._deadline is None and not self._in_message and self.cycle.response_complete:
+            self._set_deadline()  # the rest of what was answered early is in, and a next request may come
 
     def on_message_begin(self) -> None:
         """
@@ -149,23 +152,33 @@ class BoundedHttp(HttpToolsProtocol):
         Close, once the request is in; `on_response_complete` bounds the wait.
         """
         self._ending = True
+        self.pipeline.clear()
         if not self._in_message:
             self.transport.close()
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # We upgrade to nothing, so the request goes on as it is (RFC 9110, 7.8). The parser takes it for over, and
-            # is told again what frames the body.
-            framing = [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
-            self._retelling = True
-            self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
-            self._retelling = False
-            self._feed(data[upgrade.args[0] :])
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._go_on()
+            else:
+                return
+
+    def _go_on(self) -> None:
+        # We upgrade to nothing, so the request goes on as it is (RFC 9110, 7.8). The parser takes it for over, and is
+        # told again what frames the body.
+        framing = [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
+        self._retelling = True
+        self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
+        self._retelling = False
 
     def _refuse(self, error: errors.ServiceError) -> None:
         _log.info("refused", status=error.status, error_type=error.error_type, client=self.client and self.client[0])
+        if self.cycle and not self.cycle.response_complete:  # nobody waits for the answer before
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         answer = errors.response(error, fastapi_style=False)
         headers = [*answer.raw_headers, (b"connection", b"close")]
         lines = [b"HTTP/1.1 %d %b" % (answer.status_code, HTTPStatus(answer.status_code).phrase.encode())]

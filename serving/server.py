@@ -24,6 +24,7 @@ from serving.access_log import AccessLog
 from serving.admission import Admission, RateLimit
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
+from serving.memory import IdleTrim
 from serving.metrics import RequestMetrics
 from serving.model import ServedModel
 from serving.observer import Observer
@@ -124,6 +125,8 @@ class Server(ModelServer):
             await self._serve_until(stop, rest, grpc_server)
 
     async def _serve_until(self, stop: asyncio.Event, rest: RestServer, grpc_server: GrpcServer) -> None:
+        trim = IdleTrim(lambda: (self._admission.admitted, self._admission.requests))
+        trimming = asyncio.create_task(trim.run())
         serving = asyncio.create_task(rest.serve(self._listener))
         await grpc_server.start()
         _log.info("ready", http_port=self.http_port, grpc_port=self.grpc_port)
@@ -134,6 +137,7 @@ class Server(ModelServer):
         await asyncio.sleep(self._settings.drain_seconds)
         rest.close()
         await asyncio.gather(serving, grpc_server.stop(self._settings.grace_seconds))
+        trimming.cancel()
         _log.info("stopped")
 
     def _bind_grpc(self) -> GrpcServer:

@@ -2,8 +2,8 @@
 How much the predictor has room for, learnt from what it refuses.
 
 Under overload most requests are refused, and every refusal by the predictor costs it time that it could compute in,
-and its client the way there and back. So the transformer refuses by the predictor's own rule (`predictor.queue`), and
-learns the limit as TCP learns its window (Jacobson 1988): a refusal sets it a little under what was with the predictor
+and its client the way there and back. So the transformer refuses by a rule like the predictor's own, and learns
+its limit as TCP learns its window (Jacobson 1988): a refusal sets it a little under what was with the predictor
 when the refused request came, every answer raises it a little.
 """
 
@@ -47,10 +47,11 @@ class Congestion:
         try:
             yield
         except ServiceError as error:
-            if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-                self._limit = min(self._limit, _UNDER_REFUSED * others)
+            if error.status == HTTPStatus.TOO_MANY_REQUESTS and size:
+                self._limit = min(self._limit, max(_UNDER_REFUSED * others, _MOST_SLOWDOWN * size))
             raise
         else:
-            self._limit += _RAISED_BY * size
+            if others > self._limit / 2:
+                self._limit += _RAISED_BY * size
         finally:
             del self._asked[request]

@@ -36,6 +36,13 @@ class _Flight:
         self.task = asyncio.ensure_future(answer)
         self._passengers = 0
 
+    @property
+    def is_boarded(self) -> bool:
+        """
+        Whether anybody waits; a flight that nobody waits for any more is ending, though its task still runs.
+        """
+        return self._passengers > 0
+
     @contextlib.contextmanager
     def boarded(self) -> Iterator[None]:
         """
@@ -99,7 +106,7 @@ class Flights:
     def _joinable(self, texts: Sequence[str]) -> Mapping[str, _Flight]:
         most = max(_MOST_TEXTS, len(texts))
         flights = ((text, self._by_text.get(text)) for text in texts)
-        return {text: flight for text, flight in flights if flight and len(flight.texts) <= most}
+        return {text: flight for text, flight in flights if flight and flight.is_boarded and len(flight.texts) <= most}
 
     async def _alone(self, texts: list[str], deadline: float) -> Computed:
         PREDICTOR_TEXTS.inc(len(texts))

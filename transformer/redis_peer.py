@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from transformer import redis_url
 from transformer.breaker import Breaker
@@ -46,6 +46,10 @@ class RedisPeer:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 result = await call()
+        except ResponseError:  # it is there, and will not: its memory is full, it is a replica
+            redis_calls(operation, "error").inc()
+            self.breaker.succeeded()
+            return None
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             redis_calls(operation, "error").inc()
             self.breaker.failed(error)

@@ -19,6 +19,10 @@ from predictor.classifier import weights
 from predictor.classifier.packing import Packing, pack
 from predictor.classifier.weights import Layer
 
+# oneDNN generates code for each number of rows and keeps what it made for the last 1,024 products: 230 MiB in bf16 and
+# 160 in fp32 after 600 batches of all sizes (embedded model, Intel Xeon with AMX), at no higher rate than this.
+_STEP_TOKENS = 16
+_FEW_TOKENS = 64
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -53,7 +57,7 @@ class PackedClassifier:
         """
         Logits of a batch, float32 (B, L); arguments as `classify`.
         """
-        packing = pack(batch, self._weights.dtype)
+        packing = pack(_filled(batch), self._weights.dtype)
         *layers, last = self._weights.layers
         x = self._embed(packing)  # (T, D)
         for layer in layers:
@@ -61,7 +65,7 @@ class PackedClassifier:
         first = x.index_select(0, packing.first_tokens)  # (B, D)
         x = self._feed_forward(last, last.attention_norm(first.add_(self._attend_first(last, x, first, packing))))
         packed = self._weights.head_out(self._weights.head_hidden(x))  # (B, L)
-        return torch.empty_like(packed).index_copy_(0, packing.order, packed)
+        return torch.empty_like(packed).index_copy_(0, packing.order, packed)[: len(batch)]
 
     def _embed(self, packing: Packing) -> Tensor:
         words = embedding(packing.token_ids, self._weights.words).float()
@@ -99,6 +103,15 @@ class PackedClassifier:
         (N, S, parts · D) → `parts` of (N, heads, S, D / heads), views.
         """
         return mixed.view(*mixed.shape[:2], parts, self._weights.heads, -1).permute(2, 0, 3, 1, 4).unbind()
+
+
+def _filled(batch: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+    """
+    The batch, and behind a large one a text that nobody asked for: it makes the tokens a multiple of `_STEP_TOKENS`.
+    """
+    tokens = sum(map(len, batch))
+    missing = -tokens % _STEP_TOKENS
+    return [*batch, [0] * missing] if missing and tokens > _FEW_TOKENS else batch
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:

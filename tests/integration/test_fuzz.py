@@ -44,7 +44,7 @@ def test_new_bodies(services: dict[str, Service], tmp_path: Path) -> None:
     options = ["--bodies", str(BODIES), "--seed", str(random.randrange(2**32)), "--hang-seconds", str(HANG_SECONDS)]
     files = ["--json", str(tmp_path / "figures.json"), "--keep", str(tmp_path)]
     command = [*SCRIPT, *chain.from_iterable(addresses), *options, "--no-memory", *files]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert result.returncode == 0, result.stdout + result.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert sum(sum(service["answers"].values()) for service in figures["services"].values()) > BODIES

@@ -3,7 +3,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from serving.errors import ServiceError, Unavailable, UpstreamRefusal
+from serving.errors import Overloaded, ServiceError, Unavailable, UpstreamRefusal
 from transformer.congestion import Congestion
 
 TEXT = "1234567890"
@@ -16,7 +16,10 @@ def room(congestion: Congestion, text: str = TEXT, *, most: int = 1000) -> int:
     count = 0
     with contextlib.suppress(ServiceError), ExitStack() as asked:
         for count in range(most):  # noqa: B007
-            asked.enter_context(congestion.asked([text]))
+            try:
+                asked.enter_context(congestion.asked([text]))
+            except Overloaded:
+                break
         raise Unavailable("of no matter")
     return count
 
@@ -52,13 +55,18 @@ def test_refused_is_learnt() -> None:
 
 def test_answers_raise_the_limit() -> None:
     """
-    What is answered makes room for more.
+    What is answered while much is asked makes room for more; what is answered alone proves nothing.
     """
     congestion = refused_beside(100)
     for _ in range(50):
         with congestion.asked([TEXT]):
             pass
-    assert room(congestion) == 97
+    assert room(congestion) == 96
+    for _ in range(10):
+        with ExitStack() as asked:
+            for _ in range(60):
+                asked.enter_context(congestion.asked([TEXT]))
+    assert room(congestion) == 99
 
 
 def test_smaller_requests_have_room() -> None:
@@ -81,6 +89,26 @@ def test_large_request_shuts_out_no_small_one() -> None:
     congestion = refused_beside(20)
     with congestion.asked([TEXT * 1000]):
         assert room(congestion) == 19
+
+
+def test_refused_giant_teaches_little() -> None:
+    """
+    What refuses a very large request beside a small one leaves room for as much as it has itself.
+    """
+    congestion = Congestion()
+    with congestion.asked([TEXT]), pytest.raises(UpstreamRefusal), congestion.asked([TEXT * 100]):
+        raise UpstreamRefusal(429, "full", "overloaded")
+    assert room(congestion) > 300
+
+
+def test_refused_question_for_the_revision_teaches_nothing() -> None:
+    """
+    A request of no text that is refused, as one too many at once, says nothing of the room for texts.
+    """
+    congestion = Congestion()
+    with pytest.raises(UpstreamRefusal), congestion.asked([]):
+        raise UpstreamRefusal(429, "full", "overloaded")
+    assert room(congestion, most=1001) == 1000
 
 
 def test_some_are_always_asked() -> None:

@@ -114,6 +114,22 @@ async def test_flight_ends_when_everybody_left() -> None:
     assert await upstream.compute("a")
 
 
+async def test_ending_flight_is_not_joined() -> None:
+    """
+    Who asks in the moment in which the last who waited for a flight leaves gets an answer of a flight of its own.
+    """
+    upstream = Upstream()
+    task = upstream.compute("a")
+    await turns()
+    task.cancel()
+    await asyncio.sleep(0)
+    second = upstream.compute("a")
+    await turns()
+    upstream.leave.set()
+    assert set(await second) == {"a"}
+    assert upstream.asked == [["a"], ["a"]]
+
+
 async def test_failed_flight_fails_only_who_began_it() -> None:
     """
     Who joined a flight that fails asks again, and gets the answer or the failure of that question.
