@@ -65,4 +65,12 @@ class RequestMetrics:
             return
         for phase, duration_ms in phases.items():
             self._phase_seconds(phase).observe(duration_ms / 1000)
-        self._seconds(record.protocol).observe((record.elapsed_ms() - phases.get("receive", 0)) / 1000)
+        seconds = (record.elapsed_ms() - phases.get("receive", 0)) / 1000
+        self._seconds(record.protocol).observe(seconds, _exemplar(record))
+
+
+def _exemplar(record: Record) -> dict[str, str] | None:
+    """
+    The trace that shows what such a time was spent on, where somebody keeps it.
+    """
+    return {"trace_id": record.trace.trace_id} if record.trace and record.trace.sampled else None

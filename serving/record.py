@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from serving.trace_context import TraceContext
 
@@ -33,6 +33,7 @@ class Record:
         route: its path with names in the place of what varies, or its method of gRPC.
         client: the address at the other end of the connection.
         trace: its place in a trace.
+        span: what the place is, where traces are exported (`serving.traces`).
         status: HTTP's, for gRPC too; 0 until it is known.
         started: `perf_counter()` at the request's arrival, seconds.
         fields: what else its log line says.
@@ -44,6 +45,7 @@ class Record:
     route: str = ""
     client: str = ""
     trace: TraceContext | None = None
+    span: Any = None
     status: int = 0
     started: float = field(default_factory=perf_counter)
     fields: dict[str, object] = field(default_factory=dict)

@@ -62,6 +62,7 @@ class GrpcAccess(aio.ServerInterceptor):
             return await handler.unary_unary(handler.request_deserializer(content), context)
         except asyncio.CancelledError:
             status = CLIENT_LEFT
+            current.fields["error_type"] = "client_left"
             raise
         except Exception as exc:  # noqa: BLE001  # every exception has its status
             error = _error_of(exc)

@@ -19,7 +19,7 @@ import uvloop
 from fastapi import APIRouter
 from kserve.model_server import ModelServer
 
-from serving import oip, rpc
+from serving import oip, rpc, traces
 from serving.access_log import AccessLog
 from serving.admission import Admission, RateLimit
 from serving.dataplane import ClosedRepository, HonestDataPlane
@@ -73,7 +73,8 @@ class Server(ModelServer):
             max_body_bytes=_LARGEST_BODIES * settings.max_body_bytes,
             rate_limit=rate_limit,
         )
-        self._observer = Observer(RequestMetrics(service, self._admission), AccessLog())
+        self._traces = traces.from_environment(service)
+        self._observer = Observer(RequestMetrics(service, self._admission), AccessLog(), self._traces)
         self.dataplane: HonestDataPlane = HonestDataPlane(self.registered_models, self._drain)
         self.model_repository_extension: ClosedRepository = ClosedRepository(self.registered_models)
 
@@ -114,6 +115,8 @@ class Server(ModelServer):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         grpc_server = self._bind_grpc()
         async with contextlib.AsyncExitStack() as opened:
+            if self._traces:
+                opened.push_async_callback(asyncio.to_thread, self._traces.close)
             if self._rate_limit:
                 opened.push_async_callback(self._rate_limit.close)
             for model in models:

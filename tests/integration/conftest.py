@@ -4,7 +4,6 @@ The stack that most tests share: one Redis, one predictor, one transformer.
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from processes import Redis, Service, predictor, transformer
@@ -35,21 +34,3 @@ def transformer_service(predictor_service: Service, redis_server: Redis) -> Iter
     """
     with transformer(predictor_service.port, redis_server) as service:
         yield service
-
-
-@pytest.fixture(params=["predictor", "transformer"])
-def service(request: pytest.FixtureRequest) -> Service:
-    """
-    Each service in turn.
-    """
-    service: Service = request.getfixturevalue(f"{request.param}_service")
-    return service
-
-
-@pytest.fixture
-def client(transformer_service: Service) -> Iterator[httpx.Client]:
-    """
-    A client of the shared transformer.
-    """
-    with httpx.Client(base_url=transformer_service.url, timeout=60) as http:
-        yield http

@@ -167,7 +167,7 @@ def test_client_that_leaves_is_cancelled_at_the_predictor() -> None:
         texts = ["a long text of many words " * 90 + str(index) for index in range(1500)]
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(service.url + PREDICT, json={"text": texts}, timeout=1)
-        until(lambda: count(model, "ModelInfer", '"CANCELLED"') == 1)
+        until(lambda: count(model, "ModelInfer", '"status": 499') == 1)
         assert post(service, "next").is_success
 
 

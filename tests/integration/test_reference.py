@@ -69,6 +69,15 @@ def test_every_documented_metric_exists(predictor_service: Service, transformer_
         assert f"sentiment_transformer_{name}" in transformer
 
 
+def test_scrape_is_small(service: Service) -> None:
+    """
+    However much a service was asked for, what it tells Prometheus stays under 50 KiB.
+    """
+    for path in range(100):
+        httpx.get(f"{service.url}/unknown/{path}")
+    assert len(httpx.get(f"{service.url}/metrics").content) < 50 * 1024
+
+
 def metrics_of(service: Service) -> set[str]:
     """
     The names of a live service's metrics, without the suffixes of their samples.

@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import REGISTRY
 
 from transformer import metrics as transformer_metrics
 
 from .pods import containers_of, pods_of
-from .rendered import Form, Object, kustomize
+from .rendered import MANIFESTS, Form, Object, kustomize
 from .strict import faults
 from .test_pods import services_of
 
@@ -167,6 +168,33 @@ def test_readiness_is_the_models(form: Form) -> None:
         for name in {"startupProbe", "readinessProbe"} & set(container.probes):
             path = f"/v2/models/{form.service['metadata']['name']}/ready"
             assert container.probes[name]["httpGet"]["path"] == path
+
+
+def test_start_in_time(form: Form) -> None:
+    """
+    A container that starts as slowly as its probe allows is ready before Knative gives its revision up.
+
+    Also one that may go to zero must have been ready once, within `progressDeadline`, 10 minutes.
+    """
+    for container in services_of(form):
+        for probe in container.probes.values():
+            assert probe["periodSeconds"] * probe["failureThreshold"] < 600
+
+
+def test_no_agent(form: Form) -> None:
+    """
+    KServe's agent stays away: its batcher needs `instances` and works on one batch after the other.
+    """
+    assert {"batcher", "logger"}.isdisjoint({key for component in components_of(form).values() for key in component})
+
+
+def test_services_are_patched_by_place() -> None:
+    """
+    What is no JSON6902 patch does not touch an InferenceService: a merge replaces the lists of a custom resource whole.
+    """
+    for file in (MANIFESTS / "components").glob("**/kustomization.yaml"):
+        for each in yaml.safe_load(file.read_text()).get("patches", []):
+            assert isinstance(yaml.safe_load(each["patch"]), list) or "InferenceService" not in each["target"]["kind"]
 
 
 def test_knative_service(form: Form) -> None:

@@ -18,6 +18,7 @@ KINDS = [
     "NetworkPolicy",
     "PodDisruptionBudget",
     "PodMonitor",
+    "PrometheusRule",
     "Service",
     "ServiceAccount",
     "ServingRuntime",
@@ -97,6 +98,10 @@ KNOWN_ANNOTATIONS = {
     "serving.kserve.io/autoscalerClass",
     "autoscaling.knative.dev/scale-to-zero-pod-retention-period",
     "autoscaling.knative.dev/target",
+    # of an alert
+    "summary",
+    "description",
+    "runbook_url",
 }
 KNOWN_LABELS = {
     "app.kubernetes.io/name",
@@ -104,6 +109,9 @@ KNOWN_LABELS = {
     "kubernetes.io/metadata.name",
     "networking.knative.dev/visibility",
     "pod-security.kubernetes.io/enforce",
+    # of an alert, or of a recorded series
+    "severity",
+    "slo",
 }
 KNOWN_KEYS = {
     "annotations": KNOWN_ANNOTATIONS,

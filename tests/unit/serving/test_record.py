@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving import record
+from serving.trace_context import TraceContext
 
 USABLE = re.compile(r"[!-~]{1,128}")
 
@@ -66,3 +67,12 @@ def test_server_timing() -> None:
     """
     one = record.Record("id", durations_ms={"parse": 1.0, "model": 20.12345})
     assert one.server_timing() == "parse;dur=1.000, model;dur=20.123"
+
+
+@pytest.mark.parametrize("trace", [None, TraceContext("a" * 32, "b" * 16, sampled=True)])
+def test_headers(trace: TraceContext | None) -> None:
+    """
+    Who is asked for a request's sake is told its id, and its place in a trace if it has one.
+    """
+    told = record.Record("id", trace=trace).headers()
+    assert told == {"x-request-id": "id"} | ({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"} if trace else {})

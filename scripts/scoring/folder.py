@@ -1,0 +1,104 @@
+"""
+Everything that comes of a job, in one folder: what is finished is known by what lies there, whoever was killed when.
+
+    rows/part-000000.csv         scored rows, in the input's order
+    rejected/part-000000.jsonl   rows that could not be scored, with the reason
+    parts/part-000000.json       written last: the part is finished
+    manifest.json                what is scored by what, and at the end the counts
+    report.html                  the same as plots
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from local.supervisor import Failure
+from scoring.job import Job, Part
+from scoring.places import Place
+from scoring.tally import Tally
+
+_OTHER = {
+    "column": "another --column",
+    "format": "another --format",
+    "part_bytes": "another --part-bytes",
+    "revision": "another model or NUMERIC_MODE",
+    "inputs": "another INPUT, or one that has changed since",
+}
+
+
+class OutputFolder:
+    """
+    The folder of a job.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.place = job.output
+        self.manifest = self.place / "manifest.json"
+        self.report = self.place / "report.html"
+
+    def claim(self) -> None:
+        """
+        Make the folder this job's, or see that it is.
+
+        Raises:
+            Failure: it is another's.
+        """
+        if self.manifest.size is None:
+            if self.place.files():
+                raise Failure(f"{self.place.path} has files that are not of scripts/score; name another OUTPUT")
+            _write_json(self.manifest, {"job": self._job.identity(), "finished": False})
+            return
+        try:
+            before = json.loads(self.manifest.read())["job"]
+        except (ValueError, LookupError, TypeError):
+            raise Failure(f"{self.manifest.path} is not of scripts/score; name another OUTPUT") from None
+        if other := [_OTHER[name] for name, value in self._job.identity().items() if before.get(name) != value]:
+            raise Failure(f"{self.place.path} is of {other[0]}; name another OUTPUT, or remove that one")
+        for file in self.place.files():
+            if file.unfinished:
+                file.remove()
+
+    def book(self, part: Part, rows: bytes, rejected: bytes, tally: Tally) -> None:
+        """
+        Write what came of a part, and last that it is finished.
+        """
+        contents = {self._rows(part): rows} | ({self._rejected(part): rejected} if rejected else {})
+        files = {}
+        for name, content in contents.items():
+            (self.place / name).write(content)
+            files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        _write_json(self._record(part), {"part": part._asdict(), "tally": tally.to_json(), "files": files})
+
+    def finished(self, part: Part) -> Tally | None:
+        """
+        What came of a part; None if it is not finished.
+        """
+        record = self._record(part)
+        if record.size is None:
+            return None
+        try:
+            booked: dict[str, Any] = json.loads(record.read())
+        except ValueError:  # the machine lost its power
+            return None
+        whole = all((self.place / name).size == file["bytes"] for name, file in booked["files"].items())
+        return Tally.from_json(booked["tally"]) if whole else None
+
+    def finish(self, outcome: dict[str, Any]) -> None:
+        """
+        Write what came of all parts.
+        """
+        _write_json(self.manifest, {"job": self._job.identity(), "finished": True, **outcome})
+
+    def _rows(self, part: Part) -> str:
+        return f"rows/part-{part.number:06}.{self._job.output_suffix}"
+
+    def _rejected(self, part: Part) -> str:
+        return f"rejected/part-{part.number:06}.jsonl"
+
+    def _record(self, part: Part) -> Place:
+        return self.place / f"parts/part-{part.number:06}.json"
+
+
+def _write_json(place: Place, content: object) -> None:
+    place.write(json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n")

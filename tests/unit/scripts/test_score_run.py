@@ -1,0 +1,264 @@
+"""Whole runs, with an engine that computes nothing."""
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.supervisor import Failure
+from predictor.settings import PredictorSettings
+from scoring import here, places, scorer
+from scoring.run import Options, run
+
+ROWS = 300
+
+
+class FakeEngine:
+    """
+    A text's score is its length's.
+    """
+
+    def __init__(self, settings: PredictorSettings, *, threads: int, computed: Callable[[int], None]) -> None:
+        self.computed = computed
+
+    def close(self) -> None: ...
+
+    async def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[0] * len(text) for text in texts]
+
+    def is_cut(self, text: str, token_ids: list[int]) -> bool:
+        return len(text) > 512
+
+    async def probabilities(self, texts: Sequence[list[int]]) -> list[list[float]]:
+        self.computed(len(texts))
+        return [[1 - len(text) / 1024, len(text) / 1024] for text in texts]
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    No model.
+    """
+    monkeypatch.setattr(scorer, "Engine", FakeEngine)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """
+    An input of many parts; every tenth row lacks a cell.
+    """
+    rows = ["2" if number % 10 == 5 else f'{number},"{"x" * (number % 100)}"' for number in range(ROWS)]
+    file = tmp_path / "in.csv"
+    file.write_text("\n".join(["id,text", *rows]))
+    return file
+
+
+def score(table: Path, **options: Any) -> Path:
+    """
+    Score the table; the output's folder.
+    """
+    given: dict[str, Any] = {
+        "inputs": [str(table)],
+        "output": str(table.parent / "out"),
+        "column": "text",
+        "format": "input",
+        "part_bytes": 500,
+        "cache": None,
+        "model_name": "sentiment",
+        "ray": None,
+    }
+    given |= options
+    run(Options(**given))
+    return Path(given["output"])
+
+
+def refusal(table: Path, **options: Any) -> str:
+    """
+    The one line of a run that fails.
+    """
+    with pytest.raises(Failure) as failure:
+        score(table, **options)
+    assert "\n" not in str(failure.value)
+    return str(failure.value)
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    """
+    All files but the report, whose plots have random names.
+    """
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "report.html")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_every_row_is_there_once(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Each row of the input is in the output or among the rejected, once, in the input's order, and all are counted.
+    """
+    out = score(table)
+    rows = [line for part in sorted((out / "rows").iterdir()) for line in part.read_text().splitlines()[1:]]
+    assert [line.split(",")[0] for line in rows] == [str(n) for n in range(ROWS) if n % 10 != 5]
+    parts = sorted((out / "rejected").iterdir())
+    rejected = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+    assert [row["line"] for row in rejected] == [n + 2 for n in range(ROWS) if n % 10 == 5]
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["finished"], manifest["rows"], manifest["rejected"]) == (True, 270, {"wrong number of cells": 30})
+    assert manifest["computed"] == 90
+    assert "scored" in capsys.readouterr().out
+
+
+def test_a_second_run_does_nothing(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A finished output is told again and stays as it is.
+    """
+    out = score(table)
+    before = {path: path.stat().st_mtime_ns for path in (out / "parts").iterdir()}
+    content = content_of(out)
+    score(table)
+    assert content_of(out) == content
+    assert {path: path.stat().st_mtime_ns for path in (out / "parts").iterdir()} == before
+    assert "nothing to do" in capsys.readouterr().out
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """
+    A disk with room for so many files, of which the next is cut.
+    """
+    room = [0]
+    put = places.Place._put
+
+    def limited(self: places.Place, path: str, content: bytes) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            put(self, path, content[:10])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        put(self, path, content)
+
+    monkeypatch.setattr(places.Place, "_put", limited)
+    return room
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3, 4, 7, 20])
+def test_a_full_disk_loses_nothing(table: Path, full_disk: list[int], room: int) -> None:
+    """
+    A full disk is one line, leaves whole files alone, and with room made the run goes on to the same output.
+    """
+    full_disk[0] = room
+    assert os.strerror(errno.ENOSPC) in refusal(table)
+    left = content_of(table.parent / "out")
+    full_disk[0] = 1000
+    whole = content_of(score(table))
+    assert all(whole[name] == content for name, content in left.items() if name != "manifest.json")
+    other = content_of(score(table, output=str(table.parent / "other")))
+    assert whole.keys() == other.keys()
+    # what was known before the disk was full is computed again
+    assert all(whole[name] == content for name, content in other.items() if name.startswith("r"))
+
+
+def test_what_is_not_whole_is_done_again(table: Path) -> None:
+    """
+    A part whose files are not as they were booked is scored again; what a killed run left unfinished goes.
+    """
+    out = score(table)
+    before = content_of(out)
+    (out / "rows" / "part-000001.csv").write_bytes(b"")
+    (out / "rows" / "part-000002.csv").unlink()
+    (out / "parts" / "part-000003.json").write_bytes(b"")
+    (out / "rows" / ".part-000004.csv.0123").write_bytes(b"half")
+    assert content_of(score(table)) == before
+
+
+def test_a_hidden_folder_keeps_its_output(table: Path) -> None:
+    """
+    An output below a hidden folder is no leftover.
+    """
+    hidden = str(table.parent / ".hidden" / "out")
+    score(table, output=hidden)
+    before = content_of(Path(hidden))
+    score(table, output=hidden)
+    assert content_of(Path(hidden)) == before != {}
+
+
+def test_another_job_is_refused(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    An output goes on with its own column, format, parts, model and input alone; the refusal says which is another.
+    """
+    out = score(table)
+    before = content_of(out)
+    assert "--column" in refusal(table, column="id")
+    assert "--format" in refusal(table, format="parquet")
+    assert "--part-bytes" in refusal(table, part_bytes=501)
+    with monkeypatch.context() as patch:
+        patch.setenv("NUMERIC_MODE", "bf16")
+        assert "NUMERIC_MODE" in refusal(table)
+    table.write_text(table.read_text() + "\n7,new")
+    assert "INPUT" in refusal(table)
+    assert content_of(out) == before
+
+
+def test_foreign_files_are_left_alone(table: Path) -> None:
+    """
+    A folder of somebody else's files is no output.
+    """
+    assert "another OUTPUT" in refusal(table, output=str(table.parent))
+
+
+def test_an_input_that_changes_is_told(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    An input that has other rows than at first is told, and not booked.
+    """
+    start = here.run
+
+    def changed(*args: Any) -> float:
+        table.write_text("id,text\n1,x\n")
+        return start(*args)
+
+    monkeypatch.setattr(here, "run", changed)
+    assert "has changed" in refusal(table)
+
+
+def test_files_and_patterns(table: Path) -> None:
+    """
+    Files, folders and patterns name the same files, hidden ones and the output left out; several formats are refused.
+    """
+    folder = table.parent / "many"
+    (folder / "below").mkdir(parents=True)
+    for name in ("a.csv", "below/b.csv", ".c.csv", "_d.csv"):
+        (folder / name).write_text(f"id,text\n1,{name}\n")
+    expected = content_of(score(table, inputs=[str(folder)], output=str(folder / "out")))
+    assert json.loads(expected["manifest.json"])["rows"] == 2
+    assert content_of(score(table, inputs=[str(folder)], output=str(folder / "out"))) == expected
+    patterns = [str(folder / "[ab].csv"), str(folder / "*" / "b.csv")]
+    out = score(table, inputs=patterns, output=str(table.parent / "patterns"))
+    assert json.loads((out / "manifest.json").read_text())["rows"] == 2
+    (folder / "e.jsonl").write_text("")
+    assert "several formats" in refusal(table, inputs=[str(folder)], output=str(folder / "out"))
+    (folder / "e.txt").write_text("")
+    assert "e.txt" in refusal(table, inputs=[str(folder)], output=str(folder / "out"))
+    assert "no such file" in refusal(table, inputs=[str(folder / "nothing")])
+    (folder / "other.csv").write_text("text,id\n")
+    assert "other.csv" in refusal(table, inputs=[str(folder / "*.csv")])
+
+
+def test_an_input_without_rows(table: Path) -> None:
+    """
+    An input without rows has an output without parts.
+    """
+    table.write_text("id,text\n")
+    assert {path.name for path in score(table).iterdir()} == {"manifest.json", "report.html"}
+
+
+def test_the_report_loads_nothing(table: Path) -> None:
+    """
+    The report is one file: no script, nothing of another host, and no markup out of names.
+    """
+    odd = table.rename(table.parent / "<script>.csv")
+    html = (score(odd) / "report.html").read_text()
+    assert "<script" not in html
+    assert "src=" not in html
+    assert 'href="' not in html.replace('href="#', "")
+    assert html.count("<svg") == 3
