@@ -50,7 +50,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--bodies", type=int, default=50_000, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: %(default)s)")
     parser.add_argument("--url", action="append", default=[], help="a service that runs already, instead of our own")
-    parser.add_argument("--grpc", action="append", default=[], metavar="HOST:PORT", help="where each --url speaks gRPC")
+    # not --grpc: importing KServe parses the command line, and takes that for the beginning of an option of its own
+    parser.add_argument("--target", action="append", default=[], metavar="HOST:PORT", help="where each speaks gRPC")
     parser.add_argument("--hang-seconds", type=float, default=5.0, help="the longest answer (default: %(default)s)")
     parser.add_argument("--no-memory", action="store_true", help="do not judge memory, and so do not warm up for it")
     parser.add_argument(
@@ -58,8 +59,8 @@ def parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, help="a file for all figures")
     options = parser.parse_args()
-    if len(options.url) != len(options.grpc):
-        parser.error("give each --url its --grpc")
+    if len(options.url) != len(options.target):
+        parser.error("give each --url its --target")
     return options
 
 
@@ -69,7 +70,7 @@ def main() -> int:
     """
     options = parse_options()
     with contextlib.ExitStack() as stack:
-        addresses = list(zip(options.url, options.url, options.grpc, strict=True)) or stack.enter_context(own_stack())
+        addresses = list(zip(options.url, options.url, options.target, strict=True)) or stack.enter_context(own_stack())
         drawing = stack.enter_context(ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")))
         verdict = asyncio.run(run(options, addresses, drawing))
     verdict.print()

@@ -36,7 +36,7 @@ _GLANCE = Row(
             (Query(quantile(0.99, _PHASES, _QUEUED)),),
             "Until a request's first text is in a batch. Beyond MAX_WAIT_MS requests are refused.",
             kind="number",
-            limit=0.2,
+            limit=0.1,
         ),
         Panel(
             "Refused",
@@ -89,7 +89,7 @@ _QUEUE = Row(
             "At 100 % requests are refused; MAX_WAIT_MS may refuse them before.",
             limit=0.8,
         ),
-        Panel("Time in the queue", "s", _percentiles(_PHASES, _QUEUED), limit=0.2),
+        Panel("Time in the queue", "s", _percentiles(_PHASES, _QUEUED), limit=0.1),
         Panel(
             "Requests by status",
             "reqps",

@@ -117,7 +117,9 @@ def _of_service(service: Object | None) -> Iterator[Finding]:
     for condition in (service or {}).get("status", {}).get("conditions", []):
         if condition["status"] == "False" and condition.get("message") and condition["type"] != "Stopped":
             said = f"{condition['type']}: {condition['message']}"
-            yield _finding(f"InferenceService {(service or {})['metadata']['name']}", said, _OTHER)
+            # a Deployment whose pods are still pulling says so too
+            final = condition.get("reason") != "MinimumReplicasUnavailable"
+            yield _finding(f"InferenceService {(service or {})['metadata']['name']}", said, _OTHER, final=final)
 
 
 def _finding(

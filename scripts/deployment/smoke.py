@@ -19,6 +19,8 @@ from deployment.refusal import failure
 
 PORT = 8080
 TEXT = "I love you."
+# No answer of a cache: the whole path is asked.
+HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache"}
 SELECTOR = "app.kubernetes.io/name=sentiment-transformer"
 ANSWER_SECONDS = 30
 PATIENCE_SECONDS = 60
@@ -72,7 +74,7 @@ def _post(cluster: Cluster, pod: Object, path: str) -> tuple[int, str]:
     connection.sock = forward.socket(PORT)
     connection.sock.settimeout(ANSWER_SECONDS)
     try:
-        connection.request("POST", path, json.dumps({"text": TEXT}), {"Content-Type": "application/json"})
+        connection.request("POST", path, json.dumps({"text": TEXT}), HEADERS)
         answer = connection.getresponse()
         return answer.status, answer.read().decode().strip()
     finally:

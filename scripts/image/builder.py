@@ -124,7 +124,7 @@ class Docker(Builder):
         See Builder.
         """
         self._push(["docker", "push", tag], tag)
-        name = tag.rpartition(":")[0]
+        name = tag.rpartition(":")[0].removeprefix("docker.io/")  # as Docker shows its own hub's
         known = self._inspect(tag, '{{join .RepoDigests " "}}').split()
         return next(each.rpartition("@")[2] for each in known if each.startswith(f"{name}@"))
 

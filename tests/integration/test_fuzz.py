@@ -40,7 +40,7 @@ def test_new_bodies(services: dict[str, Service], tmp_path: Path) -> None:
     """
     Of bodies that nobody sent before none gets a 5xx, hangs, ends a process, or changes the answer to a right one.
     """
-    addresses = [["--url", each.url, "--grpc", f"127.0.0.1:{each.grpc_port}"] for each in services.values()]
+    addresses = [["--url", each.url, "--target", f"127.0.0.1:{each.grpc_port}"] for each in services.values()]
     options = ["--bodies", str(BODIES), "--seed", str(random.randrange(2**32)), "--hang-seconds", str(HANG_SECONDS)]
     files = ["--json", str(tmp_path / "figures.json"), "--keep", str(tmp_path)]
     command = [*SCRIPT, *chain.from_iterable(addresses), *options, "--no-memory", *files]

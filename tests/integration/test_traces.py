@@ -89,12 +89,16 @@ def test_new_trace(collector: Collector, traced: Service) -> None:
     """
     request_id = f"new-{traced.port}"
     httpx.post(f"{traced.url}/predict", json={"text": "new"}, headers={"x-request-id": request_id})
-    until(lambda: f'"{request_id}"' in str([span.attributes for span in collector.spans]))
-    [span] = [
-        span
-        for span in collector.spans
-        if request_id in span.attributes.get("request_id", "") and span.service == "sentiment-transformer"
-    ]
+
+    def own() -> list[Span]:
+        return [
+            span
+            for span in collector.spans
+            if request_id in span.attributes.get("request_id", "") and span.service == "sentiment-transformer"
+        ]
+
+    until(lambda: bool(own()))
+    [span] = own()
     assert span.parent_id == ""
     assert any(span.trace_id in line and request_id in line for line in traced.log.read_text().splitlines())
 

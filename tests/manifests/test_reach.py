@@ -4,7 +4,7 @@ from .pods import Pod, pods_of
 from .reach import Peer, may_reach, peer
 from .rendered import Form
 
-GATEWAYS = [Peer("istio-system"), Peer("kourier-system"), Peer("envoy-gateway-system")]
+GATEWAYS = [Peer("istio-system"), Peer("kourier-system"), Peer("envoy-gateway-system"), Peer("kserve")]
 KNATIVE = Peer("knative-serving")
 PROMETHEUS = Peer("monitoring")
 STRANGER = Peer("default")
