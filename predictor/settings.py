@@ -57,8 +57,8 @@ class PredictorSettings(ServingSettings):
     """
     Longest time that other requests' texts may make one wait, milliseconds, by the pace of the last batches; a request
     that would wait longer is refused whole with 429, at once. By default what is admitted under overload takes about
-    twice as long as just below it (`scripts/faults overload`). A large request may wait up to four times as long as it
-    computes.
+    twice as long as just below it (`scripts/faults overload`). A large request is let in while the others would make it
+    wait up to four times as long as it computes.
     """
 
     compute_threads: Annotated[int, Field(gt=0, le=1024)] = granted_cores()

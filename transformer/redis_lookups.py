@@ -1,8 +1,7 @@
 """
 Lookups of requests that come together, asked of Redis together.
 
-A command costs redis-py a third of a millisecond of the event loop, more than all the rest of a cached answer; so those
-of one turn of the loop share one.
+A command costs redis-py more of the event loop than a key in it does; so those of one turn of the loop share one.
 """
 
 import asyncio
