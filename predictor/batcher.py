@@ -3,7 +3,7 @@ Greedy batching: a batch forms from what is queued while the last one computes; 
 
 The cores are used by threads on one copy of the weights, and not by processes. `scripts/bench` on two cores of an Intel
 Xeon with AMX, four rounds in turn: two threads 1.92 and 1.78 times one in fp32 (embedded model, full shape), 1.89 and
-2.00 times in bf16; two processes 1.93, 1.88, 1.92 and 2.03 times. On an AMD EPYC (Zen 3), fp32: 1.92 and 2.00 by threads,
+2.00 times in bf16; two processes 1.93, 1.88, 1.92 and 2.03. On an AMD EPYC (Zen 3), fp32: 1.92 and 2.00 by threads,
 1.89 and 1.87 by processes. The threads kept the event loop's 99th-percentile delay within 4 ms and took 44 to 61 MiB
 more, the processes 420 to 600 MiB. The forward is few, large operators that let go of the GIL; the embedded model's in
 bf16 are so short that the threads wait for it 6 % of their time.

@@ -3,7 +3,8 @@ Single-flight: a text that is being computed is not computed again (DESIGN law 4
 
 A question to the predictor is a flight; who misses a text that a flight carries waits for that flight. A flight is a
 task of its own, so nobody's leaving fails the others; it ends when nobody waits for it any more. A flight that fails
-fails only who began it: the others ask for themselves, since the reason may have been its size or its deadline.
+fails only who began it: the others ask again, since the reason may have been its size or its deadline, and again in one
+flight.
 
 A text in a flight of very many texts is computed again for who asks few: to wait for thousands of texts would cost far
 more than to compute one.
@@ -82,7 +83,19 @@ class Flights:
         Raises:
             ServiceError: what the predictor's client raises, for the texts asked for here.
         """
-        joined = self._joinable(texts) if join else {}
+        computed: Computed = {}
+        missing: Sequence[str] = texts
+        while missing:
+            found, missing = await self._board(missing, self._joinable(missing) if join else {}, deadline)
+            computed |= found
+        return computed
+
+    async def _board(
+        self, texts: Sequence[str], joined: Mapping[str, _Flight], deadline: float
+    ) -> tuple[Computed, list[str]]:
+        """
+        What those flights and one of our own bring, and the texts whose flight failed.
+        """
         own = [text for text in texts if text not in joined]
         with contextlib.ExitStack() as boarded:
             for flight in set(joined.values()):
@@ -101,7 +114,7 @@ class Flights:
                 else:
                     FLIGHT_TEXTS.inc(len(mine))
                     computed |= {text: landed[text] for text in mine}
-        return computed | (await self._alone(failed, deadline) if failed else {})
+        return computed, failed
 
     def _joinable(self, texts: Sequence[str]) -> Mapping[str, _Flight]:
         most = max(_MOST_TEXTS, len(texts))

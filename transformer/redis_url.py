@@ -6,18 +6,24 @@ Where the Redis is: a URL of redis-py's, with two forms more for a cluster and f
 the sentinels that know a service's primary, as the `limits` library writes them; `rediss+…` is the same over TLS.
 """
 
+from types import ModuleType
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
-from redis.asyncio.retry import Retry
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+AsyncClient = redis.asyncio.Redis | redis.asyncio.RedisCluster
+Client = redis.Redis | redis.RedisCluster
 
 _MAX_CONNECTIONS = 32
 _SENTINEL_PORT = 26379
 
 
-def connect(url: str, *, timeout_seconds: float) -> Redis | RedisCluster:
+def connect(url: str, *, timeout_seconds: float) -> AsyncClient:
     """
     A client of the Redis at a URL, which connects when it is first asked.
 
@@ -27,42 +33,61 @@ def connect(url: str, *, timeout_seconds: float) -> Redis | RedisCluster:
     Raises:
         ValueError: the URL is none of these.
     """
-    scheme, _, rest = url.partition("://")
-    transport, _, form = scheme.partition("+")
-    options: dict[str, Any] = {
-        "socket_timeout": timeout_seconds,
-        "socket_connect_timeout": timeout_seconds,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    if "decode_responses" in rest:
-        raise ValueError("decode_responses must be left out; answers are bytes")
-    match form:
-        case "":
-            options |= {"max_connections": _MAX_CONNECTIONS, "timeout": timeout_seconds}
-            pool = BlockingConnectionPool.from_url(url, **options)
-            pool.make_connection()  # type: ignore[no-untyped-call]  # tells now what an option lacks
-            return Redis.from_pool(pool)
-        case "cluster":
-            return RedisCluster.from_url(f"{transport}://{rest}", **options)
-        case "sentinel":
-            return _primary(rest, ssl=transport == "rediss", **options)
-        case _:
-            raise ValueError(f"{scheme}:// is not known; use redis, rediss, unix, redis+cluster or redis+sentinel")
+    client: AsyncClient = _connect(redis.asyncio, AsyncRetry(NoBackoff(), 0), url, timeout_seconds)
+    return client
 
 
-async def disconnect(redis: Redis | RedisCluster) -> None:
+def connect_blocking(url: str, *, timeout_seconds: float) -> Client:
+    """
+    The same for who has no event loop; a cluster is asked at once.
+
+    Raises:
+        RedisError, RedisClusterException: the cluster does not answer.
+    """
+    client: Client = _connect(redis, Retry(NoBackoff(), 0), url, timeout_seconds)
+    return client
+
+
+async def disconnect(client: AsyncClient) -> None:
     """
     Close a client's connections, those to sentinels included, which redis-py leaves open.
     """
-    await redis.aclose()
-    pool = getattr(redis, "connection_pool", None)
+    await client.aclose()
+    pool = getattr(client, "connection_pool", None)
     if isinstance(pool, SentinelConnectionPool):
         await pool.disconnect()
         for sentinel in pool.sentinel_manager.sentinels:
             await sentinel.aclose()
 
 
-def _primary(rest: str, **options: Any) -> Redis:
+def _connect(clients: ModuleType, retry: Any, url: str, timeout_seconds: float) -> Any:
+    """
+    A client of those that redis-py has under the same names with and without an event loop.
+    """
+    scheme, _, rest = url.partition("://")
+    transport, _, form = scheme.partition("+")
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": timeout_seconds,
+        "retry": retry,
+    }
+    if "decode_responses" in rest:
+        raise ValueError("decode_responses must be left out; answers are bytes")
+    match form:
+        case "":
+            options |= {"max_connections": _MAX_CONNECTIONS, "timeout": timeout_seconds}
+            pool = clients.BlockingConnectionPool.from_url(url, **options)
+            pool.make_connection()  # tells now what an option lacks
+            return clients.Redis.from_pool(pool)
+        case "cluster":
+            return clients.RedisCluster.from_url(f"{transport}://{rest}", **options)
+        case "sentinel":
+            return _primary(clients, rest, ssl=transport == "rediss", **options)
+        case _:
+            raise ValueError(f"{scheme}:// is not known; use redis, rediss, unix, redis+cluster or redis+sentinel")
+
+
+def _primary(clients: ModuleType, rest: str, **options: Any) -> Any:
     authority, _, path = rest.partition("/")
     user, _, hosts = authority.rpartition("@")
     service, _, database = path.partition("/")
@@ -72,9 +97,8 @@ def _primary(rest: str, **options: Any) -> Redis:
         options["username"], _, options["password"] = user.rpartition(":")
         options["username"] = options["username"] or None
     sentinels = [_address(host) for host in hosts.split(",")]
-    known: Any = Sentinel(sentinels, **options)  # type: ignore[no-untyped-call]
-    primary: Redis = known.master_for(service, db=int(database or 0), max_connections=_MAX_CONNECTIONS)
-    return primary
+    known = clients.Sentinel(sentinels, **options)
+    return known.master_for(service, db=int(database or 0), max_connections=_MAX_CONNECTIONS)
 
 
 def _address(host: str) -> tuple[str, int]:

@@ -19,10 +19,6 @@ from predictor.classifier import weights
 from predictor.classifier.packing import Packing, pack
 from predictor.classifier.weights import Layer
 
-# oneDNN generates code for each number of rows and keeps what it made for the last 1,024 products: 230 MiB in bf16 and
-# 160 in fp32 after 600 batches of all sizes (embedded model, Intel Xeon with AMX), at no higher rate than this.
-_STEP_TOKENS = 16
-_FEW_TOKENS = 64
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -57,7 +53,7 @@ class PackedClassifier:
         """
         Logits of a batch, float32 (B, L); arguments as `classify`.
         """
-        packing = pack(_filled(batch), self._weights.dtype)
+        packing = pack(batch, self._weights.dtype)
         *layers, last = self._weights.layers
         x = self._embed(packing)  # (T, D)
         for layer in layers:
@@ -80,7 +76,7 @@ class PackedClassifier:
         for block in packing.blocks:
             query, key, value = self._heads(block.grid.spread(mixed[block.tokens]), 3)
             attended.append(block.grid.collect(_attention(query, key, value, block.mask)))
-        return layer.attention_out(_joined(attended))
+        return layer.attention_out(_joined(attended, len(x)))
 
     def _attend_first(self, layer: Layer, x: Tensor, first: Tensor, packing: Packing) -> Tensor:
         """
@@ -93,7 +89,7 @@ class PackedClassifier:
             key, value = self._heads(block.grid.spread(mixed[block.tokens]), 2)
             [query] = self._heads(block.first_grid.spread(queries[block.texts]), 1)
             attended.append(block.first_grid.collect(_attention(query, key, value, block.first_mask)))
-        return layer.attention_out(_joined(attended))
+        return layer.attention_out(_joined(attended, len(first)))
 
     def _feed_forward(self, layer: Layer, x: Tensor) -> Tensor:
         return layer.ffn_norm(x.add_(layer.ffn_out(layer.ffn_in(x.to(self._weights.dtype)))))
@@ -105,15 +101,6 @@ class PackedClassifier:
         return mixed.view(*mixed.shape[:2], parts, self._weights.heads, -1).permute(2, 0, 3, 1, 4).unbind()
 
 
-def _filled(batch: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
-    """
-    The batch, and behind a large one a text that nobody asked for: it makes the tokens a multiple of `_STEP_TOKENS`.
-    """
-    tokens = sum(map(len, batch))
-    missing = -tokens % _STEP_TOKENS
-    return [*batch, [0] * missing] if missing and tokens > _FEW_TOKENS else batch
-
-
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """
     Of (N, heads, Q, D / heads) queries over S keys and values, (N, Q, D).
@@ -121,5 +108,11 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -
     return scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
 
 
-def _joined(attended: list[Tensor]) -> Tensor:
+def _joined(attended: list[Tensor], rows: int) -> Tensor:
+    """
+    Each (·, D), end to end; rows that nobody attended are 0.
+    """
+    spare = rows - sum(map(len, attended))
+    if spare:
+        attended = [*attended, attended[0].new_zeros(spare, attended[0].shape[1])]
     return attended[0] if len(attended) == 1 else torch.cat(attended)

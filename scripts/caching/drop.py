@@ -5,13 +5,12 @@ Remove a revision's entries, and nothing else.
 import contextlib
 import sys
 
-from redis import Redis
-
 from caching.redis import address, current_revision, walk
 from local.supervisor import Failure
+from transformer.redis_url import Client
 
 
-def drop(redis: Redis, model_name: str, revision: str, *, ask: bool, force: bool) -> None:
+def drop(redis: Client, model_name: str, revision: str, *, ask: bool, force: bool) -> None:
     """
     Count, ask, remove.
 

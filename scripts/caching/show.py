@@ -8,10 +8,9 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from redis import Redis
-
-from caching.redis import address, current_revision, walk
+from caching.redis import address, current_revision, nodes, walk
 from caching.service import texts_by_source
+from transformer.redis_url import Client
 
 SAMPLE = 100
 """Entries of a revision whose size and time left are asked: the mean is then good to a few per cent."""
@@ -24,9 +23,9 @@ class Tally:
     """
 
     entries: int = 0
-    sample: list[bytes | str] = field(default_factory=list)
+    sample: list[bytes] = field(default_factory=list)
 
-    def add(self, key: bytes | str) -> None:
+    def add(self, key: bytes) -> None:
         """
         Count an entry.
         """
@@ -51,7 +50,7 @@ class Revision:
     median_ttl_seconds: float | None
 
 
-def show(redis: Redis, model_name: str, url: str | None, *, as_json: bool) -> None:
+def show(redis: Client, model_name: str, url: str | None, *, as_json: bool) -> None:
     """
     Print revisions and Redis' own figures, and those of a transformer where one is named.
     """
@@ -67,7 +66,7 @@ def show(redis: Redis, model_name: str, url: str | None, *, as_json: bool) -> No
         print_sources(sources)
 
 
-def read_revisions(redis: Redis, model_name: str) -> list[Revision]:
+def read_revisions(redis: Client, model_name: str) -> list[Revision]:
     """
     Every revision with entries, and the current one; the largest first.
     """
@@ -80,18 +79,28 @@ def read_revisions(redis: Redis, model_name: str) -> list[Revision]:
     return sorted(revisions, key=lambda revision: -revision.entries)
 
 
-def read_totals(redis: Redis) -> dict[str, Any]:
+def read_totals(redis: Client) -> dict[str, Any]:
     """
     Redis' own figures, of everything that it holds and everybody who asks it.
     """
-    info = redis.info()
-    hits, misses = info["keyspace_hits"], info["keyspace_misses"]
-    totals = {name: info.get(name) for name in ("used_memory", "maxmemory", "maxmemory_policy", "evicted_keys")}
+    infos = [node.info() for node in nodes(redis)]
+
+    def total(name: str) -> int:
+        return sum(info[name] for info in infos)
+
+    hits, misses = total("keyspace_hits"), total("keyspace_misses")
+    totals = {name: total(name) for name in ("used_memory", "maxmemory", "evicted_keys")}
+    totals |= {"maxmemory_policy": infos[0]["maxmemory_policy"]}
     ratio = hits / (hits + misses) if hits + misses else None
-    return totals | {"keys": redis.dbsize(), "keyspace_hits": hits, "keyspace_misses": misses, "hit_ratio": ratio}
+    return totals | {
+        "keys": sum(node.dbsize() for node in nodes(redis)),
+        "keyspace_hits": hits,
+        "keyspace_misses": misses,
+        "hit_ratio": ratio,
+    }
 
 
-def print_tables(redis: Redis, model_name: str, revisions: list[Revision], totals: dict[str, Any]) -> None:
+def print_tables(redis: Client, model_name: str, revisions: list[Revision], totals: dict[str, Any]) -> None:
     """
     Print what `show` found, for a person.
     """
@@ -122,7 +131,7 @@ def print_sources(sources: dict[str, int]) -> None:
         print(f"\nthis transformer's {texts:,} texts since its start\n  from       {shares}")
 
 
-def _estimate(redis: Redis, revision: str, tally: Tally, *, current: bool) -> Revision:
+def _estimate(redis: Client, revision: str, tally: Tally, *, current: bool) -> Revision:
     with redis.pipeline(transaction=False) as pipeline:
         for key in tally.sample:
             pipeline.memory_usage(key)

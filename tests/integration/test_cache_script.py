@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import sample
 from time import monotonic
 from typing import Any
 
@@ -20,7 +21,7 @@ import httpx
 import pytest
 import redis
 
-from processes import ROOT, Redis, Service, free_port, transformer, until
+from processes import ROOT, Redis, Service, free_port, redis_binary, transformer, until
 from test_predict import PREDICT
 from test_serve import Stack
 from transformer import entry
@@ -72,7 +73,14 @@ def shown(url: str, *arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
-def fill(client: "redis.Redis", revision: str, count: int, *, model: str = "sentiment", ttl: int | None = 600) -> None:
+def fill(
+    client: "redis.Redis | redis.RedisCluster",
+    revision: str,
+    count: int,
+    *,
+    model: str = "sentiment",
+    ttl: int | None = 600,
+) -> None:
     """
     Store answers as a transformer does.
     """
@@ -344,14 +352,69 @@ def test_wrong_password_is_one_line(server: Redis, client: "redis.Redis", user: 
     assert shown(server.url.replace("//", "//:the-right-one@"))["keys"] == 0
 
 
-def test_a_node_of_a_cluster_is_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[list[Redis]]:
+    """
+    A cluster of two nodes, each with half of the slots.
+    """
+    nodes = [Redis(port) for port in sample(range(10_000, 22_000), 2)]  # with 10,000 more, where nodes talk
+    halves = (range(8192), range(8192, 16384))
+    with contextlib.ExitStack() as running:
+        clients = []
+        for node in nodes:
+            (folder := tmp_path / str(node.port)).mkdir()
+            node.command += ["--cluster-enabled", "yes", "--dir", str(folder)]
+            running.enter_context(node)
+            clients.append(running.enter_context(redis.Redis(port=node.port)))
+        for client, slots in zip(clients, halves, strict=True):
+            client.execute_command("CLUSTER", "ADDSLOTS", *slots)
+        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[1].port)
+        until(lambda: all(b"cluster_state:ok" in each.execute_command("CLUSTER", "INFO") for each in clients))
+        yield nodes
+
+
+def test_a_cluster_is_told_as_a_whole(cluster: list[Redis]) -> None:
+    """
+    Entries of all nodes are counted and dropped, whichever node the URL names.
+    """
+    url = f"redis+cluster://127.0.0.1:{cluster[1].port}"
+    with redis.RedisCluster(host="127.0.0.1", port=cluster[0].port) as client:
+        for revision, count in {"old": 300, "new": 20, "newer": 10}.items():
+            fill(client, revision, count)
+        assert min(client.dbsize(target_nodes=node) for node in client.get_primaries()) > 0
+    figures = shown(url)
+    assert {each["revision"]: each["entries"] for each in figures["revisions"]} == {"old": 300, "new": 20, "newer": 10}
+    assert figures["keys"] == 330
+    assert run("drop", "old", "--yes", "--redis-url", url).stdout == "dropped 300 entries of revision old\n"
+    assert [each["revision"] for each in shown(url)["revisions"]] == ["new", "newer"]
+
+
+def test_sentinels_name_the_redis(server: Redis, tmp_path: Path) -> None:
+    """
+    Where the URL names sentinels, the primary that they know is looked into.
+    """
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"sentinel monitor answers 127.0.0.1 {server.port} 1\n")
+    sentinel = Redis()
+    sentinel.command = [redis_binary(), str(config), "--sentinel", "--port", str(sentinel.port)]
+    with sentinel, redis.Redis(port=server.port) as client:
+        fill(client, "r", 3)
+        assert shown(f"redis+sentinel://127.0.0.1:{sentinel.port}/answers")["keys"] == 3
+
+
+def test_a_node_of_a_cluster_is_refused(cluster: list[Redis]) -> None:
     """
     One node's share of a cluster is never told as the whole.
     """
-    server = Redis()
-    server.command += ["--cluster-enabled", "yes", "--dir", str(tmp_path)]
-    with server:
-        assert "cluster" in refusal("show", "--redis-url", server.url)
+    assert "redis+cluster://" in refusal("show", "--redis-url", cluster[0].url)
+
+
+def test_a_cluster_that_is_away_is_one_line() -> None:
+    """
+    A cluster or sentinels that nobody can reach end the command with one line.
+    """
+    for form in ("redis+cluster://127.0.0.1:{}", "redis+sentinel://127.0.0.1:{}/answers"):
+        assert "--redis-url" in refusal("show", "--redis-url", form.format(free_port()))
 
 
 def test_redis_of_the_running_stack_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,30 @@ async def test_failed_flight_fails_only_who_began_it() -> None:
     assert upstream.asked == [["a", "b"], ["c"], ["a"]]
 
 
+async def test_passengers_of_a_failed_flight_share_the_next() -> None:
+    """
+    However many waited for a flight that fails, the predictor is asked for its texts by one of them at a time.
+    """
+    upstream = Upstream()
+    upstream.fault = Overloaded("full")
+    first = upstream.compute("a")
+    await turns()
+    crowd = [upstream.compute("a") for _ in range(50)]
+    await turns()
+    upstream.leave.set()
+    upstream.leave = asyncio.Event()
+    with pytest.raises(Overloaded):
+        await first
+    await turns()
+    assert upstream.asked == [["a"], ["a"]]
+    upstream.fault = None
+    upstream.leave.set()
+    with pytest.raises(Overloaded):
+        await crowd[0]
+    assert [set(await each) for each in crowd[1:]] == [{"a"}] * 49
+    assert upstream.asked == [["a"]] * 3
+
+
 async def test_own_deadline_holds_in_another_s_flight() -> None:
     """
     Who joined a flight waits no longer for it than its own deadline, and the flight goes on for the others.

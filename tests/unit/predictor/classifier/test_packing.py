@@ -16,7 +16,9 @@ def placed(packing: Packing, block: Block) -> tuple[torch.Tensor, torch.Tensor]:
     """
     The text and the position in it of each token of a block, (N, S) each.
     """
-    text = torch.repeat_interleave(torch.diff(packing.first_tokens, append=torch.tensor([len(packing.token_ids)])))
+    last = packing.blocks[-1]
+    bounds = torch.cat([packing.first_tokens[: last.texts.stop], torch.tensor([last.tokens.stop])])
+    text = torch.repeat_interleave(bounds.diff())
     return tuple(block.grid.spread(each[block.tokens, None]).squeeze(2) for each in (text, packing.positions))
 
 
@@ -26,11 +28,27 @@ def test_packing_keeps_every_token_once(batch: list[list[int]]) -> None:
     A packing holds each text's tokens once, in order, with their positions, at the place that `order` names.
     """
     packing = pack(batch, torch.float32)
-    texts = [batch[place] for place in packing.order]
-    assert packing.token_ids.tolist() == [token for text in texts for token in text]
-    assert packing.positions.tolist() == [place for text in texts for place in range(len(text))]
-    assert packing.token_ids[packing.first_tokens].tolist() == [text[0] for text in texts]
-    assert sorted(packing.order.tolist()) == list(range(len(batch)))
+    texts = [batch[place] for place in packing.order[: len(batch)]]
+    tokens = sum(map(len, texts))
+    assert packing.token_ids[:tokens].tolist() == [token for text in texts for token in text]
+    assert packing.positions[:tokens].tolist() == [place for text in texts for place in range(len(text))]
+    assert packing.token_ids[packing.first_tokens[: len(batch)]].tolist() == [text[0] for text in texts]
+    assert sorted(packing.order.tolist()) == list(range(len(packing.first_tokens)))
+
+
+@given(BATCHES)
+def test_batches_come_in_few_sizes(batch: list[list[int]]) -> None:
+    """
+    Large batches have a multiple of 32 rows, the next of 16 and of 4, and of 8 texts; fewer rows than a step are added.
+    """
+    packing = pack(batch, torch.float32)
+    tokens, rows = sum(map(len, batch)), len(packing.token_ids)
+    step = 32 if tokens > 256 else 16 if tokens > 64 else 4 if tokens > 16 else 1
+    assert rows % step == 0
+    assert tokens <= rows < tokens + step
+    texts, text_step = len(packing.first_tokens), 8 if len(batch) > 8 else 1
+    assert texts % text_step == 0
+    assert len(batch) <= texts < len(batch) + text_step
 
 
 @given(BATCHES)
@@ -41,7 +59,7 @@ def test_blocks_hold_every_text_once(batch: list[list[int]]) -> None:
     packing = pack(batch, torch.float32)
     assert [0, *(block.tokens.stop for block in packing.blocks)] == [
         *(block.tokens.start for block in packing.blocks),
-        len(packing.token_ids),
+        sum(map(len, batch)),
     ]
     for block in packing.blocks:
         tokens = torch.arange(block.tokens.stop - block.tokens.start)[:, None]
@@ -56,7 +74,7 @@ def test_token_sees_its_own_text_and_nothing_else(batch: list[list[int]]) -> Non
     Under a block's masks a token, and a text's first token, sees each token of its own text once and no other.
     """
     packing = pack(batch, torch.float32)
-    lengths = [len(batch[place]) for place in packing.order]
+    lengths = [len(batch[place]) for place in packing.order[: len(batch)]]
     for block in packing.blocks:
         text, position = placed(packing, block)
         texts = torch.arange(block.texts.start, block.texts.stop)[:, None]
