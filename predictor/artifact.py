@@ -14,6 +14,9 @@ NumericMode = Literal["fp32", "bf16"]
 _REVISION_HEX_DIGITS = 16
 _DEFAULT_MAX_TOKENS = 512
 _DEFAULT_LABELS = 2
+# Of 514 positions the first two are padding's: positions follow the padding index (fairseq's `Dictionary`).
+_POSITIONS_FOLLOW_PADDING = {"roberta", "xlm-roberta", "camembert"}
+_SEVERAL_OR_NO_LABELS = {"multi_label_classification", "regression"}
 
 
 class ArtifactError(Exception):
@@ -99,15 +102,25 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:
     # transformers' defaults, for what the file does not say
-    columns = range(int(config.get("num_labels") or _DEFAULT_LABELS))
-    names = config.get("id2label") or {str(column): f"LABEL_{column}" for column in columns}
+    count = config.get("num_labels") or _DEFAULT_LABELS
+    names = config.get("id2label") or {str(column): f"LABEL_{column}" for column in range(_whole(count))}
     if not isinstance(names, dict) or set(names) != {str(column) for column in range(len(names))}:
         raise ArtifactError("config.json: id2label must name every column of the scores, from 0 on")
+    if len(names) < _DEFAULT_LABELS or config.get("problem_type") in _SEVERAL_OR_NO_LABELS:
+        raise ArtifactError("config.json: only models that choose one of two or more labels are served")
     return tuple(str(names[str(column)]) for column in range(len(names)))
+
+
+def _whole(count: object) -> int:
+    if not isinstance(count, int):
+        raise ArtifactError("config.json: num_labels must be a whole number")
+    return count
 
 
 def _max_tokens(config: dict[str, Any], tokenizer_config: Path) -> int:
     limits = [config.get("max_position_embeddings", _DEFAULT_MAX_TOKENS)]
+    if config.get("model_type") in _POSITIONS_FOLLOW_PADDING and isinstance(limits[0], int):
+        limits[0] -= _whole(config.get("pad_token_id", 1)) + 1
     if tokenizer_config.is_file():
         limits.append(_read_json(tokenizer_config).get("model_max_length", _DEFAULT_MAX_TOKENS))
     numbers = [limit for limit in limits if isinstance(limit, int | float) and limit > 0]

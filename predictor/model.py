@@ -75,6 +75,8 @@ class SentimentPredictor(ServedModel):
         Check the request; see `wire.question_from` for its errors.
         """
         question = wire.question_from(payload, max_texts=self._max_texts)
+        if isinstance(payload, dict):
+            payload.clear()  # upstream holds it until the answer: fields that nobody knows must not live as long
         record.current().end_phase("parse")
         return question
 

@@ -5,6 +5,8 @@ Texts → token ids, off the event loop.
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import starmap
+from operator import or_
 
 from tokenizers import Encoding, Tokenizer
 
@@ -15,6 +17,8 @@ from serving.errors import Overloaded
 _CHUNK_CHARACTERS = 64 * 1024
 _MAX_WAITING_CHARACTERS = 16 * 1024 * 1024
 _LONG_TEXT_CHARACTERS = 16 * 1024
+# of a text without words, as of blanks or of one letter a million times; 128 a token of the usual models
+_MOST_CHARACTERS = 4 * _LONG_TEXT_CHARACTERS
 
 
 class TextTokenizer:
@@ -72,8 +76,10 @@ class TextTokenizer:
         self._threads.shutdown(cancel_futures=True)
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
-        encodings = self._tokenizer.encode_batch_fast([self._beginning(text) for text in texts])
-        TRUNCATED_TEXTS.inc(sum(map(_is_cut, encodings)))
+        beginnings = [self._beginning(text) for text in texts]
+        encodings = self._tokenizer.encode_batch_fast(beginnings)
+        lost = (len(beginning) < len(text) for beginning, text in zip(beginnings, texts, strict=True))
+        TRUNCATED_TEXTS.inc(sum(starmap(or_, zip(map(_is_cut, encodings), lost, strict=True))))
         return [encoding.ids for encoding in encodings]
 
     def _beginning(self, text: str) -> str:
@@ -81,14 +87,11 @@ class TextTokenizer:
         As much of a long text as its tokens come from.
 
         No tokenizer of these models looks across words: once the last token that is kept lies in a word with another
-        behind it, whatever follows adds nothing.
+        behind it, whatever follows adds nothing. Where no such word comes in time the text is cut nevertheless.
         """
-        length = _LONG_TEXT_CHARACTERS
-        while length < len(text):
-            if _is_settled(self._tokenizer.encode(text[:length])):
-                return text[:length]
-            length *= 4
-        return text
+        if len(text) <= _LONG_TEXT_CHARACTERS or _is_settled(self._tokenizer.encode(text[:_LONG_TEXT_CHARACTERS])):
+            return text[:_LONG_TEXT_CHARACTERS]
+        return text[:_MOST_CHARACTERS]
 
 
 def _is_settled(encoding: Encoding) -> bool:

@@ -17,6 +17,7 @@ from serving.record import CLIENT_LEFT
 from serving.routes import Routes
 
 _log = structlog.get_logger("access")
+_MOST_LOGGED_PATH = 256
 
 
 class AccessMiddleware:
@@ -90,5 +91,5 @@ class AccessMiddleware:
         client = scope["client"][0] if scope.get("client") else ""
         route = self._routes.name(scope["path"])
         current = self._observer.begin(Headers(scope=scope), protocol="rest", route=route, client=client)
-        current.fields.update(method=scope["method"], path=scope["path"])
+        current.fields.update(method=scope["method"], path=scope["path"][:_MOST_LOGGED_PATH])
         return current

@@ -85,18 +85,21 @@ class HonestDataPlane(DataPlane):
         """
         Upstream's metadata with the versions, which it leaves null against the OIP schema (KSERVE.md 13).
         """
-        model = self.get_model_from_registry(model_name)
-        return {**await super().model_metadata(model_name), "versions": getattr(model, "versions", [])}
+        return {**await super().model_metadata(model_name), "versions": await self._versions(model_name)}
 
-    def check_version(self, model_name: str, version: str | None) -> None:
+    async def check_version(self, model_name: str, version: str | None) -> None:
         """
         Accept a version that the model lists, or none: upstream knows no versions (KSERVE.md 16).
 
         Raises:
             ModelNotFound: 404, no such model or version.
+            ModelNotReady: 503, nobody can tell the versions now.
         """
-        model = self.get_model_from_registry(model_name)
-        if version and version not in getattr(model, "versions", []):
+        if not version:
+            self.get_model_from_registry(model_name)
+        elif not (versions := await self._versions(model_name)):
+            raise ModelNotReady(model_name)
+        elif version not in versions:
             raise ModelNotFound(f"{model_name}/versions/{version}")
 
     async def infer(
@@ -114,6 +117,11 @@ class HonestDataPlane(DataPlane):
         if version and response.model_version != version:
             raise ModelNotFound(f"{model_name}/versions/{version}")
         return response, response_headers
+
+    async def _versions(self, model_name: str) -> list[str]:
+        model: Any = self.get_model_from_registry(model_name)
+        versions: list[str] = await model.current_versions()
+        return versions
 
 
 class ClosedRepository(ModelRepositoryExtension):

@@ -27,6 +27,12 @@ class ServedModel(Model):
         The versions that `GET /v2/models/<m>` lists: the revisions this process can answer with now.
         """
 
+    async def current_versions(self) -> list[str]:
+        """
+        The same, asked for where it may have changed; empty while nobody can tell.
+        """
+        return self.versions
+
     async def open(self) -> None:
         """
         Make ready to answer; the listeners open after it returns.

@@ -34,7 +34,7 @@ def router(dataplane: HonestDataPlane) -> APIRouter:
         """
         Metadata of a model's version.
         """
-        dataplane.check_version(model_name, model_version)
+        await dataplane.check_version(model_name, model_version)
         return await dataplane.model_metadata(model_name)
 
     @routes.get("/models/{model_name}/versions/{model_version}/ready")
@@ -42,7 +42,7 @@ def router(dataplane: HonestDataPlane) -> APIRouter:
         """
         Whether a model's version can answer now.
         """
-        dataplane.check_version(model_name, model_version)
+        await dataplane.check_version(model_name, model_version)
         if not await dataplane.model_ready(model_name):
             raise ModelNotReady(model_name)
         return {"name": model_name, "ready": True}
@@ -55,7 +55,7 @@ def router(dataplane: HonestDataPlane) -> APIRouter:
         """
         Open Inference Protocol inference, JSON or binary.
         """
-        dataplane.check_version(model_name, model_version)
+        await dataplane.check_version(model_name, model_version)
         headers = dict(request.headers)
         question = infer_body.decode(await request.body(), headers.get(BINARY_HEADER), model_name, model_version)
         answer, response_headers = await dataplane.infer(model_name=model_name, request=question, headers=headers)

@@ -44,7 +44,7 @@ class InferenceServicer(GRPCInferenceServiceServicer):
         """
         Whether a model, or a version of it, can answer now.
         """
-        self._dataplane.check_version(request.name, request.version)
+        await self._dataplane.check_version(request.name, request.version)
         return pb.ModelReadyResponse(ready=await self._dataplane.model_ready(request.name))
 
     async def ServerMetadata(self, request: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:
@@ -57,14 +57,14 @@ class InferenceServicer(GRPCInferenceServiceServicer):
         """
         Versions and tensors of a model.
         """
-        self._dataplane.check_version(request.name, request.version)
+        await self._dataplane.check_version(request.name, request.version)
         return pb.ModelMetadataResponse(**await self._dataplane.model_metadata(request.name))
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
         """
         Inference; what REST answers as headers comes as trailing metadata.
         """
-        self._dataplane.check_version(request.model_name, request.model_version)
+        await self._dataplane.check_version(request.model_name, request.model_version)
         headers = {name: str(value) for name, value in context.invocation_metadata() or ()}
         answer, response_headers = await self._dataplane.infer(request.model_name, _question(request), headers)
         context.set_trailing_metadata((*context.trailing_metadata(), *response_headers.items()))

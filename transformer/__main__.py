@@ -3,6 +3,7 @@ The transformer's composition root: settings → parts → server.
 """
 
 import argparse
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def main() -> None:
     settings = TransformerSettings.from_environment()
     logs.configure(settings.log_format, settings.log_level)
     give_back_large_blocks()
+    # libuv's threads look names up, two at once by default: a Redis with a slow name must not hold up the predictor's
+    os.environ.setdefault("UV_THREADPOOL_SIZE", "16")
     lean_kserve.import_kserve()
 
     from serving.server import Server  # noqa: PLC0415  # KServe's import costs a second that --help must not
@@ -72,9 +75,8 @@ def main() -> None:
         ttl_seconds=settings.cache_ttl_seconds,
         ttl_jitter=settings.cache_ttl_jitter,
     )
-    model = SentimentTransformer(
-        name, Answers(cache, client, watch), watch, client, store, max_texts=settings.max_texts
-    )
+    answers = Answers(cache, client, watch, max_waiting=_most_waiting(settings.max_requests_in_flight))
+    model = SentimentTransformer(name, answers, watch, client, store, max_texts=settings.max_texts)
     server.start(
         [model],
         document=openapi.build(name),
@@ -96,6 +98,10 @@ def _rate_limit(settings: TransformerSettings, model_name: str) -> "RateLimit | 
     peer = RedisPeer(settings.redis_url, timeout_ms=settings.redis_timeout_ms, breaker=breaker)
     callers = Callers(settings.rate_limit_key, settings.trusted_proxies)
     return RateLimit(settings.rate_limit, callers, peer, model_name=model_name)
+
+
+def _most_waiting(max_requests_in_flight: int) -> int:
+    return max(1, max_requests_in_flight * 3 // 4)
 
 
 def _host(argument: str) -> str:

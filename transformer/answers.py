@@ -2,10 +2,13 @@
 Texts → answers: what the cache knows, and the predictor for the rest.
 """
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
 from serving import record
+from serving.errors import Overloaded
 from transformer.cache import TextCache
 from transformer.client import Classified, PredictorClient
 from transformer.entry import Row
@@ -42,13 +45,18 @@ class Answer:
 class Answers:
     """
     Answers texts from the cache and the predictor.
+
+    Args:
+        max_waiting: most requests that wait for the predictor, so that hits find room while it hangs.
     """
 
-    def __init__(self, cache: TextCache, client: PredictorClient, watch: RevisionWatch) -> None:
+    def __init__(self, cache: TextCache, client: PredictorClient, watch: RevisionWatch, *, max_waiting: int) -> None:
         self._cache = cache
         self._client = client
         self._watch = watch
         self._flights = Flights(self._classify)
+        self._max_waiting = max_waiting
+        self._waiting = 0
 
     async def answer(self, texts: list[str], *, fresh: bool) -> Answer:
         """
@@ -59,6 +67,7 @@ class Answers:
 
         Raises:
             ServiceError: what `PredictorClient.classify` raises, when something has to be computed.
+            Overloaded: 429, too many requests wait for the predictor.
         """
         deadline = self._client.deadline()
         unique = list(dict.fromkeys(texts))
@@ -67,12 +76,23 @@ class Answers:
         record.current().end_phase("cache")
         computed: Rows = {}
         if len(found) < len(unique):
-            revision, found, computed = await self._complete(revision, unique, found, deadline, join=not fresh)
+            with self._waits():
+                revision, found, computed = await self._complete(revision, unique, found, deadline, join=not fresh)
         elif revision is None:
             revision = (await self._classify([], deadline)).revision
         record.current().end_phase("model")
         rows = found | computed
         return Answer(revision, [rows[text] for text in texts], sum(text in found for text in texts))
+
+    @contextlib.contextmanager
+    def _waits(self) -> Iterator[None]:
+        if self._waiting >= self._max_waiting:
+            raise Overloaded("too many requests wait for the model; try again shortly")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def _complete(
         self, revision: ModelRevision | None, texts: list[str], found: Rows, deadline: float, *, join: bool

@@ -3,6 +3,7 @@ Asking the predictor: within the request's time, not while it is down, and belie
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from time import monotonic
 
@@ -13,6 +14,9 @@ from transformer.congestion import Congestion
 from transformer.entry import Row, is_distribution
 from transformer.hop import Hop, Reply, Unreachable
 from transformer.revision import ModelRevision
+
+_FAIR_SHARE = 0.5
+_DIGEST = r"[!-~]{1,128}"  # it becomes a header's value, and a part of keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,21 @@ class PredictorClient:
             hop.note("Breaker", "open")
             raise Unreachable
         began = monotonic()
+        time_left = deadline - asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout_at(deadline):
                 reply = await self._hop.ask(texts)
-        except (TimeoutError, Unreachable) as error:
+        except Unreachable as error:
             self._note_failure(error, began)
-            raise self._error_of(error) from None
+            raise
+        except TimeoutError as error:
+            # who came with too little time left tells nothing of the predictor
+            if time_left >= _FAIR_SHARE * self._timeout_seconds:
+                self._note_failure(error, began)
+            hop.note("TimeoutError", "no answer in time")
+            raise UpstreamTimeout(
+                f"the model did not answer within {self._timeout_seconds:g} s; send fewer or shorter texts"
+            ) from None
         except ServiceError:
             self._note_answer()
             raise
@@ -103,16 +116,12 @@ class PredictorClient:
         if self._answered < began:
             self._breaker.failed(error)
 
-    def _error_of(self, error: TimeoutError | Unreachable) -> ServiceError:
-        if isinstance(error, Unreachable):
-            return error
-        hop.note("TimeoutError", "no answer in time")
-        return UpstreamTimeout(f"the model did not answer within {self._timeout_seconds:g} s; send fewer texts")
-
 
 def _classified(reply: Reply, count: int) -> Classified:
     labels = lenient.loads(reply.labels.encode())
-    if not reply.digest or not isinstance(labels, list) or not labels or not all(isinstance(n, str) for n in labels):
+    if not isinstance(labels, list) or not labels or not all(isinstance(name, str) for name in labels):
+        raise hop.nonsense()
+    if not re.fullmatch(_DIGEST, reply.digest):
         raise hop.nonsense()
     return Classified(ModelRevision(reply.digest, tuple(labels)), _rows(reply.scores, count, len(labels)))
 

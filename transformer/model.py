@@ -59,6 +59,13 @@ class SentimentTransformer(ServedModel):
         """
         return [self._watch.known.digest] if self._watch.known else []
 
+    async def current_versions(self) -> list[str]:
+        """
+        The same, after asking the predictor where the knowledge is old.
+        """
+        await self._watch.current()
+        return self.versions
+
     async def open(self) -> None:
         """
         Be ready whether or not the predictor is: hits can be answered without it (CONTRACT: Operations).
@@ -83,6 +90,8 @@ class SentimentTransformer(ServedModel):
             if isinstance(payload, Question)
             else contract.parse(payload, max_texts=self.max_texts, model_name=self.name)
         )
+        if isinstance(payload, dict):
+            payload.clear()  # upstream holds it until the answer: fields that nobody knows must not live as long
         record.current().end_phase("parse")
         return question
 

@@ -57,11 +57,14 @@ class RedisLookups:
 
     async def _answer(self, lookups: list[_Lookup]) -> None:
         keys = [key for lookup in lookups for key in lookup.keys]
-        found: Sequence[object] = [None] * len(keys)
+        found: object = None
         try:
-            found = await self._peer.ask("get", lambda: self._peer.redis.mget(keys)) or found
+            found = await self._peer.ask("get", lambda: self._peer.redis.mget(keys))
         finally:
-            values = iter(value if isinstance(value, bytes) else None for value in found)
+            # whatever answers at that address may be no Redis
+            is_answer = isinstance(found, list) and len(found) == len(keys)
+            known = found if isinstance(found, list) and is_answer else [None] * len(keys)
+            values = iter(value if isinstance(value, bytes) else None for value in known)
             for lookup in lookups:
                 own = list(islice(values, len(lookup.keys)))
                 if not lookup.values.done():  # else its request has left

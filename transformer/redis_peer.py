@@ -31,6 +31,8 @@ class RedisPeer:
     def __init__(self, url: str, *, timeout_ms: int, breaker: Breaker) -> None:
         self._timeout_seconds = timeout_ms / 1000
         self.breaker = breaker
+        # a sentinel's pool refuses where a plain one waits
+        self._connections = asyncio.Semaphore(redis_url.MAX_CONNECTIONS)
         self.redis = redis_url.connect(url, timeout_seconds=self._timeout_seconds)
 
     async def ask(self, operation: str, call: Callable[[], Awaitable[_T]]) -> _T | None:
@@ -44,7 +46,7 @@ class RedisPeer:
             redis_calls(operation, "skipped").inc()
             return None
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._timeout_seconds), self._connections:
                 result = await call()
         except ResponseError:  # it is there, and will not: its memory is full, it is a replica
             redis_calls(operation, "error").inc()

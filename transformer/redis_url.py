@@ -19,7 +19,7 @@ from redis.retry import Retry
 AsyncClient = redis.asyncio.Redis | redis.asyncio.RedisCluster
 Client = redis.Redis | redis.RedisCluster
 
-_MAX_CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 _SENTINEL_PORT = 26379
 
 
@@ -75,10 +75,9 @@ def _connect(clients: ModuleType, retry: Any, url: str, timeout_seconds: float) 
         raise ValueError("decode_responses must be left out; answers are bytes")
     match form:
         case "":
-            options |= {"max_connections": _MAX_CONNECTIONS, "timeout": timeout_seconds}
-            pool = clients.BlockingConnectionPool.from_url(url, **options)
-            pool.make_connection()  # tells now what an option lacks
-            return clients.Redis.from_pool(pool)
+            client = clients.Redis.from_url(url, max_connections=MAX_CONNECTIONS, **options)
+            client.connection_pool.make_connection()  # tells now what an option lacks
+            return client
         case "cluster":
             return clients.RedisCluster.from_url(f"{transport}://{rest}", **options)
         case "sentinel":
@@ -98,7 +97,7 @@ def _primary(clients: ModuleType, rest: str, **options: Any) -> Any:
         options["username"] = options["username"] or None
     sentinels = [_address(host) for host in hosts.split(",")]
     known = clients.Sentinel(sentinels, **options)
-    return known.master_for(service, db=int(database or 0), max_connections=_MAX_CONNECTIONS)
+    return known.master_for(service, db=int(database or 0), max_connections=MAX_CONNECTIONS)
 
 
 def _address(host: str) -> tuple[str, int]:

@@ -22,7 +22,8 @@ from transformer.metrics import MODEL_INFO
 from transformer.redis_store import RedisStore
 
 _log = structlog.get_logger("revision")
-_ASK_TIMEOUT_SECONDS = 0.25
+# A slow predictor's answer is still taken in when it comes; only nobody waits so long.
+_PATIENCE_SECONDS = 0.25
 _REMEMBER_SECONDS = 7 * 24 * 3600
 _REMEMBER_PAUSE_SECONDS = 1.0  # longer than a store takes before it is given up
 
@@ -61,7 +62,7 @@ class RevisionWatch:
         self._refresh_seconds = refresh_seconds
         self._known: ModelRevision | None = None
         self._asked = -math.inf  # when the question was that the knowledge answers
-        self._confirmed = -math.inf  # the same, or when a question for it had no answer
+        self._confirmed = -math.inf  # the same, or when nobody waited longer for it
         self._asking: asyncio.Task[None] | None = None
         self._remembered = -math.inf
         self._remembering: asyncio.TimerHandle | None = None
@@ -82,7 +83,9 @@ class RevisionWatch:
             self._asking = asyncio.create_task(self._refresh())
         # Under steady traffic the question is answered before the knowledge is too old, and no request waits for it.
         if age >= self._refresh_seconds and self._asking is not None:
-            await asyncio.shield(self._asking)
+            answered, _ = await asyncio.wait([self._asking], timeout=_PATIENCE_SECONDS)
+            if not answered:
+                await self._do_without()
         return self._known
 
     def observe(self, revision: ModelRevision, *, asked: float) -> None:
@@ -127,18 +130,22 @@ class RevisionWatch:
         record.begin(None)  # this question's own: the request that happened to begin it may be a hit
         asked = monotonic()
         try:
-            async with asyncio.timeout(_ASK_TIMEOUT_SECONDS):
-                revision = await self._ask()
-            self.observe(revision, asked=asked)
-        except (ServiceError, TimeoutError):
-            self._confirmed = monotonic()
-            if self._known is None:
-                [remembered] = await self._store.get([self._key])
-                told = _from_json(remembered)
-                if told and self._known is None:  # a response may have told it meanwhile
-                    self._know(told)
+            self.observe(await self._ask(), asked=asked)
+        except ServiceError:
+            await self._do_without()
         finally:
             self._asking = None
+
+    async def _do_without(self) -> None:
+        """
+        Go on with what is known, or remembered, so that nobody waits again before the next refresh.
+        """
+        self._confirmed = monotonic()
+        if self._known is None:
+            [remembered] = await self._store.get([self._key])
+            told = _from_json(remembered)
+            if told and self._known is None:  # a response may have told it meanwhile
+                self._know(told)
 
 
 def _to_json(revision: ModelRevision) -> bytes:

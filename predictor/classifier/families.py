@@ -18,7 +18,7 @@ class Family:
         has_token_types: whether a token-type table is added; every text here is of type 0.
         positions_follow_padding: whether the first token's position is the one behind the padding index, not 0.
         head_activation: between the head's two linears.
-        width, heads, layers, activation: their keys in `config.json`.
+        heads, layers, activation: their keys in `config.json`.
     """
 
     embeddings: str
@@ -35,7 +35,6 @@ class Family:
     head_activation: str
     has_token_types: bool
     positions_follow_padding: bool
-    width: str = "hidden_size"
     heads: str = "num_attention_heads"
     layers: str = "num_hidden_layers"
     activation: str = "hidden_act"
@@ -82,7 +81,6 @@ FAMILIES = {
         head_activation="relu",
         has_token_types=False,
         positions_follow_padding=False,
-        width="dim",
         heads="n_heads",
         layers="n_layers",
         activation="activation",

@@ -174,3 +174,32 @@ def test_max_tokens(directory: Path, positions: int, length: float, expected: in
     _edit("config.json", max_position_embeddings=positions)(directory)
     _edit("tokenizer_config.json", model_max_length=length)(directory)
     assert _read(directory).max_tokens == expected
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta"])
+def test_positions_behind_the_padding(directory: Path, model_type: str) -> None:
+    """
+    Where positions begin behind the padding index, those before it hold no token.
+    """
+    _edit("config.json", model_type=model_type, max_position_embeddings=514, pad_token_id=1)(directory)
+    _edit("tokenizer_config.json", model_max_length=1e30)(directory)
+    assert _read(directory).max_tokens == 512
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"id2label": {"0": "SCORE"}},
+        {"num_labels": 1, "id2label": None},
+        {"num_labels": "two", "id2label": None},
+        {"problem_type": "regression"},
+        {"problem_type": "multi_label_classification"},
+    ],
+)
+def test_model_that_chooses_no_label(directory: Path, config: dict[str, object]) -> None:
+    """
+    A model whose scores are no probabilities of two or more labels is refused in one line.
+    """
+    _edit("config.json", **config)(directory)
+    with pytest.raises(ArtifactError, match=r"^config.json: [^\n]+$"):
+        _read(directory)

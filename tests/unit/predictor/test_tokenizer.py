@@ -66,6 +66,17 @@ async def test_edge(tokenizer: TextTokenizer, words: int) -> None:
     assert (ids[0], ids[-1]) == (101, 102)
 
 
+async def test_text_without_words_is_read_in_part(tokenizer: TextTokenizer) -> None:
+    """
+    Of a text without words no more than the first 65,536 characters are read, and it counts as cut.
+    """
+    before = _counted()
+    endless, behind_blanks = await tokenizer.encode(["a" * 10**6, " " * 65_536 + "good"])
+    assert endless == _reference()("a" * 10**6)["input_ids"]
+    assert behind_blanks == _reference()("")["input_ids"]
+    assert _counted() - before == 2
+
+
 async def test_off_the_loop(artifact: Artifact) -> None:
     """
     Encoding runs in a thread of its own, not on the event loop's, and the thread ends with `close`.

@@ -1,3 +1,5 @@
+from unittest.mock import AsyncMock
+
 import pytest
 from kserve import InferInput, InferRequest
 from kserve.errors import ModelNotFound, ModelNotReady
@@ -46,7 +48,7 @@ async def test_unknown_model(dataplane: HonestDataPlane) -> None:
         with pytest.raises(ModelNotFound):
             await asked
     with pytest.raises(ModelNotFound):
-        dataplane.check_version("x", "r1")
+        await dataplane.check_version("x", "r1")
 
 
 async def test_versions(dataplane: HonestDataPlane) -> None:
@@ -55,9 +57,21 @@ async def test_versions(dataplane: HonestDataPlane) -> None:
     """
     assert (await dataplane.model_metadata("m"))["versions"] == ["r1"]
     for version in ("r1", "", None):
-        dataplane.check_version("m", version)
+        await dataplane.check_version("m", version)
     with pytest.raises(ModelNotFound):
-        dataplane.check_version("m", "r2")
+        await dataplane.check_version("m", "r2")
+
+
+async def test_version_that_nobody_can_tell(
+    dataplane: HonestDataPlane, model: ServedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    While nobody knows the model's versions, to ask for one is too early and not wrong.
+    """
+    monkeypatch.setattr(model, "current_versions", AsyncMock(return_value=[]))
+    with pytest.raises(ModelNotReady):
+        await dataplane.check_version("m", "r1")
+    await dataplane.check_version("m", None)
 
 
 def test_extensions(dataplane: HonestDataPlane) -> None:

@@ -94,7 +94,8 @@ async def model(predictor: Predictor) -> AsyncIterator[SentimentTransformer]:
     store, client = RedisStore(None, timeout_ms=50), predictor.client()
     watch = RevisionWatch(client.revision, store, model_name="sentiment", refresh_seconds=3600)
     cache = TextCache("sentiment", store, local_bytes=1_000_000, ttl_seconds=3600, ttl_jitter=0)
-    model = SentimentTransformer("sentiment", Answers(cache, client, watch), watch, client, store, max_texts=4)
+    answers = Answers(cache, client, watch, max_waiting=100)
+    model = SentimentTransformer("sentiment", answers, watch, client, store, max_texts=4)
     await model.open()
     predictor.asked.clear()
     yield model

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from serving.errors import ServiceError, Unavailable, UpstreamFault
+from serving.errors import Overloaded, ServiceError, Unavailable, UpstreamFault
 from transformer.answers import Answer, Answers
 from transformer.cache import TextCache
 from transformer.entry import Row
@@ -25,14 +25,14 @@ class Parts:
     Answers on a real cache without Redis, and a predictor whose every question is noted.
     """
 
-    def __init__(self, predictor: Predictor, *, known: ModelRevision | None = OLD) -> None:
+    def __init__(self, predictor: Predictor, *, known: ModelRevision | None = OLD, max_waiting: int = 100) -> None:
         store = RedisStore(None, timeout_ms=50)
         client = predictor.client()
         self.cache = TextCache("sentiment", store, local_bytes=1_000_000, ttl_seconds=3600, ttl_jitter=0)
         self.watch = RevisionWatch(_nobody_knows, store, model_name="sentiment", refresh_seconds=3600)
         if known:
             self.watch.observe(known, asked=monotonic())
-        self.answer = Answers(self.cache, client, self.watch).answer
+        self.answer = Answers(self.cache, client, self.watch, max_waiting=max_waiting).answer
 
 
 async def _nobody_knows() -> ModelRevision:
@@ -44,6 +44,30 @@ def rows_of(revision: str, texts: list[str]) -> list[Row]:
     The rows that the predictor gives these texts.
     """
     return [row_of(revision, text) for text in texts]
+
+
+async def test_hits_find_room_beside_those_who_wait() -> None:
+    """
+    While as many requests wait for the predictor as may, further misses are 429 at once and hits are answered.
+    """
+    answered = asyncio.Event()
+
+    class Slow(Predictor):
+        async def __call__(self, request: httpx.Request) -> httpx.Response:
+            await answered.wait()
+            return await super().__call__(request)
+
+    parts = Parts(Slow("old"), max_waiting=2)
+    parts.cache.store(OLD, {"known": row_of("old", "known")})
+    waiting = [asyncio.create_task(parts.answer([text], fresh=False)) for text in "aab"]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert waiting[2].done()
+    with pytest.raises(Overloaded):
+        await waiting[2]
+    assert (await parts.answer(["known"], fresh=False)).hits == 1
+    answered.set()
+    assert [len((await each).rows) for each in waiting[:2]] == [1, 1]
 
 
 @given(

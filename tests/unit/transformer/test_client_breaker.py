@@ -41,9 +41,9 @@ class Asking:
     A client on a fake hop and a clock that stands still.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, timeout_seconds: float = 60) -> None:
         self.hop = FakeHop()
-        self.client = PredictorClient(self.hop, timeout_seconds=60)
+        self.client = PredictorClient(self.hop, timeout_seconds=timeout_seconds)
         self.client._breaker = Breaker("predictor", max_failures=3, open_seconds=1.0, clock=clock)
 
     async def outcome(self, *, seconds: float = 60.0) -> Any:
@@ -87,12 +87,23 @@ async def test_dead_predictor_is_left_alone(asking: Asking, clock: Clock) -> Non
     assert await asking.outcomes(10) == [None] * 10
 
 
-async def test_silent_predictor_is_left_alone(asking: Asking) -> None:
+async def test_silent_predictor_is_left_alone(asking: Asking, clock: Clock) -> None:
     """
     A predictor that answered nobody in the time of three questions is left alone as well.
     """
+    asking = Asking(clock, timeout_seconds=0.001)
     asking.hop.outcome = None
     assert await asking.outcomes(5, seconds=0.001) == [UpstreamTimeout] * 3 + [Unreachable] * 2
+
+
+async def test_question_without_time_is_no_verdict(asking: Asking) -> None:
+    """
+    Questions with less than half of a request's time say nothing of the predictor.
+    """
+    asking.hop.outcome = None
+    assert await asking.outcomes(5, seconds=0.001) == [UpstreamTimeout] * 5
+    asking.hop.outcome = ANSWER
+    assert await asking.outcome() is None
 
 
 @pytest.mark.parametrize(
@@ -104,8 +115,9 @@ async def test_silent_predictor_is_left_alone(asking: Asking) -> None:
         Unavailable("not ready"),
         UpstreamTimeout("said by a gateway"),
         Reply("", "", []),
+        Reply("r1\r\nx-cache: hit", '["A"]', []),
     ],
-    ids=lambda outcome: type(outcome).__name__,
+    ids=lambda outcome: f"{type(outcome).__name__} {outcome}"[:30].strip(),
 )
 async def test_predictor_that_answers_is_not_left_alone(asking: Asking, outcome: Any) -> None:
     """

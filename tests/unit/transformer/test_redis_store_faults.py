@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import cycle
 
 import pytest
 from structlog.testing import capture_logs
@@ -34,6 +35,16 @@ async def want_a_password(reader: asyncio.StreamReader, writer: asyncio.StreamWr
         writer.write(b"-NOAUTH Authentication required.\r\n")
 
 
+async def answer_oddly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """
+    Answer every command with a number, a word or a list that is too short.
+    """
+    odd = cycle([b":7\r\n", b"+OK\r\n", b"*1\r\n$1\r\nx\r\n"])
+    while line := await reader.readline():
+        if line.startswith(b"*"):
+            writer.write(next(odd))
+
+
 async def stay_silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     """
     Read everything and answer nothing.
@@ -61,6 +72,15 @@ async def rotten(serve: Serve, *, timeout_ms: int = 50) -> AsyncIterator[tuple[R
         store = RedisStore(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", timeout_ms=timeout_ms)
         yield store, connections
         await store.close()
+
+
+async def test_odd_answer_is_none() -> None:
+    """
+    What is no list of as many values as were asked for is no value at all, and nobody waits for another.
+    """
+    async with rotten(answer_oddly, timeout_ms=2000) as (store, _):
+        for _ in range(6):
+            assert await store.get(["a", "b"]) == [None, None]
 
 
 @pytest.mark.parametrize("serve", [refuse, talk_http, want_a_password, stay_silent])

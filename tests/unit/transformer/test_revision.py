@@ -81,6 +81,26 @@ async def test_cancelled_caller_leaves_the_ask_to_the_others() -> None:
     assert await second == R1
 
 
+async def test_slow_answer_is_taken_in(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """
+    Nobody waits long for a slow predictor, and what it answers then is known all the same.
+    """
+    monkeypatch.setattr(revision, "_PATIENCE_SECONDS", 0.001)
+    answered = asyncio.Event()
+
+    async def ask() -> ModelRevision:
+        await answered.wait()
+        return R2
+
+    watch = watch_of(ask)
+    watch.observe(R1, asked=clock.now)
+    clock.now += 5
+    assert await watch.current() == R1
+    answered.set()
+    clock.now += 5
+    assert await watch.current() == R2
+
+
 async def test_knowledge_is_refreshed_when_old_and_needed(clock: Clock) -> None:
     """
     The predictor is asked when a caller comes after the refresh, and not before.
@@ -145,7 +165,7 @@ async def test_slow_answers_are_knowledge_while_asks_fail(clock: Clock) -> None:
     assert watch.known == R1
 
 
-FAILURES = [Unavailable(""), UpstreamTimeout(""), UpstreamFault(""), UpstreamRefusal(429, "", ""), TimeoutError()]
+FAILURES = [Unavailable(""), UpstreamTimeout(""), UpstreamFault(""), UpstreamRefusal(429, "", "")]
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
@@ -170,7 +190,7 @@ async def test_silent_predictor_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
     """
     A predictor that does not answer holds a caller no longer than the ask's own limit.
     """
-    monkeypatch.setattr(revision, "_ASK_TIMEOUT_SECONDS", 0.001)
+    monkeypatch.setattr(revision, "_PATIENCE_SECONDS", 0.001)
     assert await watch_of(asyncio.Event().wait).current() is None
 
 
