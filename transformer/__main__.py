@@ -75,7 +75,8 @@ def main() -> None:
         ttl_seconds=settings.cache_ttl_seconds,
         ttl_jitter=settings.cache_ttl_jitter,
     )
-    answers = Answers(cache, client, watch, max_waiting=_most_waiting(settings.max_requests_in_flight))
+    places = settings.max_requests_in_flight
+    answers = Answers(cache, client, watch, max_waiting=places - places // 4)
     model = SentimentTransformer(name, answers, watch, client, store, max_texts=settings.max_texts)
     server.start(
         [model],
@@ -98,10 +99,6 @@ def _rate_limit(settings: TransformerSettings, model_name: str) -> "RateLimit | 
     peer = RedisPeer(settings.redis_url, timeout_ms=settings.redis_timeout_ms, breaker=breaker)
     callers = Callers(settings.rate_limit_key, settings.trusted_proxies)
     return RateLimit(settings.rate_limit, callers, peer, model_name=model_name)
-
-
-def _most_waiting(max_requests_in_flight: int) -> int:
-    return max(1, max_requests_in_flight * 3 // 4)
 
 
 def _host(argument: str) -> str:
