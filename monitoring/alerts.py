@@ -2,14 +2,31 @@
 The alerts beside those on the objectives: causes, each with what it means. The runbook has a line for each.
 """
 
-from monitoring.promql import CACHED, COMPUTED, ERRORS, OURS, PREDICTIONS, PREDICTOR, REFUSED, TRANSFORMER, TRANSFORMERS
+from monitoring.promql import (
+    BATCH_TOKENS,
+    CACHED,
+    COMPUTED,
+    ERRORS,
+    OURS,
+    PREDICTIONS,
+    PREDICTOR,
+    REFUSED,
+    TRANSFORMER,
+    TRANSFORMERS,
+)
 from monitoring.rule import Alert, Record
 
-RUNBOOK = "monitoring/RUNBOOK.md"
+RUNBOOK = "https://sentiment.example/RUNBOOK.md"
+"""
+Where the alerts' links lead, each to its section. No host is ours to name: give the address under which your people
+read RUNBOOK.md, and run scripts/dashboards.
+"""
 _TEXTS = f"{TRANSFORMER}_texts_total"
 _BREAKER = f"{TRANSFORMER}_breaker_open"
 _ASKED = f"{PREDICTOR}_requests_total"
+_BUSY = f"{PREDICTOR}_compute_seconds_total"
 _SCORES = f"{TRANSFORMER}_score_count"
+_KNOWN_FOR_A_DAY = f"present_over_time(up{{{TRANSFORMERS}}}[1d])"
 
 
 def _rate(metric: str, *matchers: str, window: str = "5m", by: str = "namespace") -> str:
@@ -26,8 +43,9 @@ def _label_share(window: str) -> str:
 
 
 def _token_seconds(window: str) -> str:
-    busy = _rate(f"{PREDICTOR}_compute_seconds_total", window=window)
-    return f"{busy} / {_rate(f'{PREDICTOR}_batch_tokens_sum', window=window)}"
+    batches = f"{PREDICTOR}_batch_tokens"
+    work = f"({_rate(f'{batches}_sum', window=window)} + {BATCH_TOKENS} * {_rate(f'{batches}_count', window=window)})"
+    return f"{_rate(_BUSY, window=window)} / {work}"
 
 
 RECORDS = (
@@ -42,11 +60,23 @@ RECORDS = (
 ALERTS = (
     Alert(
         "SentimentDown",
-        f"absent(up{{{TRANSFORMERS}}} == 1)",
+        # pods that are gone leave no series that names their namespace; and nobody names one where none ever was
+        f"group by (namespace) ({_KNOWN_FOR_A_DAY}) unless group by (namespace) (up{{{TRANSFORMERS}}} == 1)"
+        f" or absent({_KNOWN_FOR_A_DAY})",
         "2m",
         "critical",
         "No transformer is there",
-        "Prometheus reaches none, so nobody is answered, or nobody can see it.",
+        "Prometheus reaches none{{ with $labels.namespace }} in {{ . }}{{ end }}, so nobody is answered, or nobody can"
+        " see it.",
+    ),
+    Alert(
+        "SentimentReplicaDown",
+        f"avg_over_time(up{{{OURS}}}[10m]) < 0.5",
+        "10m",
+        "warning",
+        "A replica is not there",
+        "{{ $labels.job }} at {{ $labels.instance }} answered Prometheus {{ $value | humanizePercentage }} of the last"
+        " ten minutes' times: it does not start, ends again and again, or hangs.",
     ),
     Alert(
         "SentimentNoPredictor",
@@ -106,12 +136,13 @@ ALERTS = (
     ),
     Alert(
         "SentimentInferenceSlow",
-        "sentiment:token_compute_seconds:ratio_rate10m > 2 * sentiment:token_compute_seconds:ratio_rate1d",
+        "sentiment:token_compute_seconds:ratio_rate10m > 2 * sentiment:token_compute_seconds:ratio_rate1d"
+        f" and {_rate(_BUSY, window='10m')} > 0.5 * sum by (namespace) ({PREDICTOR}_compute_threads)",
         "10m",
         "warning",
         "The model computes at half its pace",
-        "A token takes a thread {{ $value | humanizeDuration }}, twice as long as on the last day, whatever the load:"
-        " throttled or shared cores, or another model.",
+        "A token takes a thread {{ $value | humanizeDuration }}, twice as long as on the last day, small batches"
+        " allowed for, and the threads are busy: throttled or shared cores, or another model.",
     ),
     Alert(
         "SentimentLabelDrift",

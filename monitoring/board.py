@@ -2,8 +2,11 @@
 A dashboard as data: rows of panels, each with its queries.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+COLUMNS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,16 @@ class Row:
 
     title: str
     panels: tuple[Panel, ...]
+
+    def laid_out(self) -> Iterator[tuple[Panel, int]]:
+        """
+        The panels and their widths in columns: three beside each other, two where one would be left over; numbers all.
+        """
+        panels = list(self.panels)
+        while panels:
+            beside = len(panels) if panels[0].kind == "number" else 2 if len(panels) in (2, 4) else 3
+            yield from ((panel, COLUMNS // min(beside, len(panels))) for panel in panels[:beside])
+            del panels[:beside]
 
 
 @dataclass(frozen=True, slots=True)

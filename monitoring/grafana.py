@@ -3,7 +3,6 @@ A board as the JSON that Grafana imports.
 """
 
 import string
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -27,9 +26,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from monitoring.board import Board, Panel, Query, Row
+from monitoring.board import Board, Panel, Query
 
-_COLUMNS = 24
 _SOURCE = DataSourceRef("prometheus", "${datasource}")
 _KINDS: dict[str, Any] = {"curves": timeseries.Panel, "number": stat.Panel, "distribution": heatmap.Panel}
 
@@ -54,7 +52,7 @@ def json_of(board: Board) -> str:
     numbers = count(1)
     for row in board.rows:
         builder.with_row(grafana.Row(row.title).id(next(numbers)))
-        for panel, width in _laid_out(row):
+        for panel, width in row.laid_out():
             builder.with_panel(_built(panel).id(next(numbers)).span(width))
     return JSONEncoder(sort_keys=True, indent=2).encode(builder.build()) + "\n"
 
@@ -70,17 +68,6 @@ def _namespaces() -> grafana.QueryVariable:
         .all_value(".*")  # also where no series has a namespace, outside of a cluster
         .current(VariableOption(text="All", value="$__all", selected=True))
     )
-
-
-def _laid_out(row: Row) -> Iterator[tuple[Panel, int]]:
-    """
-    The row's panels with their widths: three beside each other, or two where one would be left over; numbers all.
-    """
-    panels = list(row.panels)
-    while panels:
-        beside = len(panels) if panels[0].kind == "number" else 2 if len(panels) in (2, 4) else 3
-        yield from ((panel, _COLUMNS // min(beside, len(panels))) for panel in panels[:beside])
-        del panels[:beside]
 
 
 def _built(panel: Panel) -> Any:
@@ -123,5 +110,6 @@ def _draw(builder: Any, panel: Panel) -> None:
     if panel.stacked:
         builder.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
     if panel.limit is not None:
+        builder.axis_soft_max(panel.limit)  # so that one sees how far away it is
         builder.thresholds(_thresholds(panel))
         builder.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphTresholdsStyleMode.DASHED))

@@ -15,6 +15,16 @@ TRANSFORMERS, PREDICTORS, OURS = (
 """
 Metrics that every process has are ours by the scrape's job: the PodMonitor's name, behind its namespace in a cluster.
 """
+REPLICA = "pod, instance"
+BY_REPLICA = "{{pod}} {{instance}}"
+"""
+What tells replicas apart, and their legend: the pod is whom kubectl knows, the instance is there without a cluster too.
+"""
+BATCH_TOKENS = 50
+"""
+What a batch costs whatever is in it, in tokens. One text of 25 tokens takes as long as 60 to 120 tokens of full batches
+(the README's Speed: either model, either numeric mode), so a batch costs as much as 35 to 95 tokens beside its own.
+"""
 _NAMESPACE = 'namespace=~"$namespace"'
 
 

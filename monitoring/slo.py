@@ -2,7 +2,9 @@
 What is promised, and alerts on how fast the promise is being broken.
 
 Alerts are by burn rate over several windows (Google, The Site Reliability Workbook, chapter 5): a burn of 1 uses up
-the 30 days' budget in 30 days. The long window says that it matters, the short one that it still goes on.
+the 30 days' budget in 30 days. The long window says that it matters, the short one that it still goes on. Where few
+ask, a share alone says little: at least `FEWEST_BAD` requests must have been bad in the long window. A floor of
+requests would keep silent about a night in which every one of them fails.
 """
 
 from dataclasses import dataclass
@@ -20,12 +22,14 @@ class Objective:
     Attributes:
         budget: the share of requests that may break it.
         promise: in words.
-        bad: the share that breaks it within `WINDOW`.
+        asked: how many requests it is about, by `GROWTH` (rate or increase) within `WINDOW`.
+        bad: how many of them break it.
     """
 
     name: str
     budget: float
     promise: str
+    asked: str
     bad: str
 
 
@@ -45,22 +49,29 @@ class Burn:
     says: str
 
 
+def _growth(series: str) -> str:
+    return f"sum by (namespace) (GROWTH({series}[WINDOW]))"
+
+
+_ASKED = _growth(f"{TRANSFORMER}_requests_total{{{PREDICTIONS}}}")
+_FAILED = _growth(f"{TRANSFORMER}_requests_total{{{PREDICTIONS}, {ERRORS}}}")
+_ANSWERED = _growth(f"{TRANSFORMER}_request_seconds_count")
+_SWIFT = _growth(f'{TRANSFORMER}_request_seconds_bucket{{le="0.25"}}')
 OBJECTIVES = (
     Objective(
         "availability",
         0.001,
         "99.9 % of the predictions asked for are not answered with a fault of ours (5xx)",
+        _ASKED,
         # without a fault yet there is no series of them
-        f"(sum by (namespace) (rate({TRANSFORMER}_requests_total{{{PREDICTIONS}, {ERRORS}}}[WINDOW]))"
-        f" or 0 * sum by (namespace) (rate({TRANSFORMER}_requests_total{{{PREDICTIONS}}}[WINDOW])))"
-        f" / sum by (namespace) (rate({TRANSFORMER}_requests_total{{{PREDICTIONS}}}[WINDOW]))",
+        f"({_FAILED} or 0 * {_ASKED})",
     ),
     Objective(
         "latency",
         0.01,
         "99 % of the predictions are answered within 250 ms",
-        f'1 - sum by (namespace) (rate({TRANSFORMER}_request_seconds_bucket{{le="0.25"}}[WINDOW]))'
-        f" / sum by (namespace) (rate({TRANSFORMER}_request_seconds_count[WINDOW]))",
+        _ANSWERED,
+        f"({_ANSWERED} - {_SWIFT})",
     ),
 )
 BURNS = (
@@ -71,20 +82,26 @@ BURNS = (
         "Slow", "warning", "1h", (("1d", "2h", 3), ("3d", "6h", 1)), "It will be used up before its 30 days are over."
     ),
 )
+FEWEST_BAD = 10
 _WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+_LONG_WINDOWS = tuple(long for burn in BURNS for long, _, _ in burn.windows)
 
 
 def records() -> list[Record]:
     """
-    The share of bad requests, by objective and window.
+    The share of bad requests by objective and window, and how many they were.
     """
-    return [
-        Record(
-            f"sentiment:slo_bad:ratio_rate{window}", objective.bad.replace("WINDOW", window), {"slo": objective.name}
-        )
+    shares = [
+        _record(objective, f"ratio_rate{window}", f"{objective.bad} / {objective.asked}", "rate", window)
         for objective in OBJECTIVES
         for window in _WINDOWS
     ]
+    counts = [
+        _record(objective, f"increase{window}", objective.bad, "increase", window)
+        for objective in OBJECTIVES
+        for window in _LONG_WINDOWS
+    ]
+    return [*shares, *counts]
 
 
 def alerts() -> list[Alert]:
@@ -106,6 +123,16 @@ def alerts() -> list[Alert]:
     ]
 
 
+def _record(objective: Objective, operation: str, expr: str, growth: str, window: str) -> Record:
+    expr = expr.replace("GROWTH", growth).replace("WINDOW", window)
+    return Record(f"sentiment:slo_bad:{operation}", expr, {"slo": objective.name})
+
+
 def _burning(objective: Objective, long: str, short: str, burn: float) -> str:
-    bad = [f'sentiment:slo_bad:ratio_rate{window}{{slo="{objective.name}"}}' for window in (long, short)]
-    return f"({' and '.join(f'{share} > {burn:g} * {objective.budget:g}' for share in bad)})"
+    of_objective = f'{{slo="{objective.name}"}}'
+    limit = f"{burn:g} * {objective.budget:g}"
+    return (
+        f"(sentiment:slo_bad:ratio_rate{long}{of_objective} > {limit}"
+        f" and sentiment:slo_bad:ratio_rate{short}{of_objective} > {limit}"
+        f" and sentiment:slo_bad:increase{long}{of_objective} >= {FEWEST_BAD})"
+    )

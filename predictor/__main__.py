@@ -18,7 +18,7 @@ def main() -> None:
     logs.configure(settings.log_format, settings.log_level)
     lean_kserve.import_kserve()
 
-    from predictor import classifier, openapi  # noqa: PLC0415
+    from predictor import engine, openapi  # noqa: PLC0415
     from predictor.artifact import ArtifactError, open_artifact  # noqa: PLC0415
     from predictor.batcher import Batcher  # noqa: PLC0415
     from predictor.metrics import MODEL_INFO  # noqa: PLC0415
@@ -30,16 +30,24 @@ def main() -> None:
     try:
         artifact = open_artifact(settings.model_dir, numeric_mode=settings.numeric_mode)
         MODEL_INFO.info({"revision": artifact.revision, "numeric_mode": settings.numeric_mode})
-        batcher = Batcher(
-            classifier.load(artifact, settings.numeric_mode).classify,
-            threads=settings.compute_threads,
-            max_batch_tokens=settings.max_batch_tokens,
-            max_queue_tokens=settings.max_queue_tokens,
-            max_wait_seconds=settings.max_wait_ms / 1000,
-        )
-        tokenizer = TextTokenizer(artifact, threads=settings.compute_threads)
-        model = SentimentPredictor(flags.model_name, artifact, tokenizer, batcher, max_texts=settings.max_texts)
-        server.start([model], document=openapi.build(flags.model_name))
+        with engine.running(settings, artifact) as running:
+            batcher = Batcher(
+                running.classify,
+                threads=running.threads,
+                max_batch_tokens=settings.max_batch_tokens,
+                max_queue_tokens=settings.max_queue_tokens,
+                max_wait_seconds=settings.max_wait_ms / 1000,
+            )
+            tokenizer = TextTokenizer(artifact, threads=settings.compute_threads)
+            model = SentimentPredictor(
+                flags.model_name,
+                artifact,
+                tokenizer,
+                batcher,
+                max_texts=settings.max_texts,
+                available=running.available,
+            )
+            server.start([model], document=openapi.build(flags.model_name))
     except ArtifactError as error:
         sys.exit(f"error: {error}")
 

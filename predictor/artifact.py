@@ -4,7 +4,7 @@ A model directory: what it holds, and the digest that names it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -57,8 +57,8 @@ def open_artifact(path: Path, *, numeric_mode: str) -> Artifact:
         ArtifactError: a file is missing or unreadable.
     """
     config = _read_json(path / "config.json")
-    weights = sorted(path.glob("*.safetensors"))
-    tokenizer = path / "tokenizer.json"
+    files = files_of(path)
+    _, tokenizer, *weights = files
     for needed, found in (("model.safetensors", bool(weights)), ("tokenizer.json", tokenizer.is_file())):
         if not found:
             raise ArtifactError(
@@ -66,10 +66,28 @@ def open_artifact(path: Path, *, numeric_mode: str) -> Artifact:
             )
     labels = _labels(config)
     max_tokens = _max_tokens(config, path / "tokenizer_config.json")
+    revision = revision_of(labels, max_tokens, numeric_mode, map(_file_digest, files))
+    return Artifact(path, labels, max_tokens, revision, config)
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """
+    The files whose digests are in a model directory's revision, the weights' last.
+    """
+    return (path / "config.json", path / "tokenizer.json", *sorted(path.glob("*.safetensors")))
+
+
+def revision_of(labels: Sequence[str], max_tokens: int, numeric_mode: str, digests: Iterable[bytes]) -> str:
+    """
+    The digest that names a model.
+
+    Args:
+        digests: SHA-256 of each of `files_of`, in their order.
+    """
     digest = hashlib.sha256(json.dumps([labels, max_tokens, numeric_mode]).encode())
-    for file in (path / "config.json", tokenizer, *weights):
-        digest.update(_file_digest(file))
-    return Artifact(path, labels, max_tokens, digest.hexdigest()[:_REVISION_HEX_DIGITS], config)
+    for each in digests:
+        digest.update(each)
+    return digest.hexdigest()[:_REVISION_HEX_DIGITS]
 
 
 def _file_digest(file: Path) -> bytes:

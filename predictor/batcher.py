@@ -31,7 +31,7 @@ from predictor.metrics import (
 from predictor.pace import Pace
 from predictor.queue import Entry, RequestQueue
 from serving import record
-from serving.errors import InternalError
+from serving.errors import InternalError, ServiceError, Unavailable
 
 Classify = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
 
@@ -102,6 +102,7 @@ class Batcher:
         Raises:
             Overloaded: 429, too much waits before them; none was taken.
             InternalError: 500, the forward failed on one of their batches.
+            Unavailable: 503, no replica was there for one of them.
         """
         request = self._queue.put(texts)
         self._wake.set()
@@ -147,9 +148,15 @@ class Batcher:
 def _fail(batch: list[Entry], error: Exception) -> None:
     for entry in batch:
         if not entry.request.answer.done():
-            failure = InternalError("the model failed on this request; its log has the details")
+            failure = _failure(error)
             failure.__cause__ = error
             entry.request.answer.set_exception(failure)
+
+
+def _failure(error: Exception) -> ServiceError:
+    if isinstance(error, Unavailable):
+        return Unavailable(error.message)
+    return InternalError("the model failed on this request; its log has the details")
 
 
 def _give_way() -> None:

@@ -17,4 +17,9 @@ BATCH_TOKENS = Histogram(
 )
 COMPUTE_SECONDS = Counter("sentiment_predictor_compute_seconds_total", "Time that compute threads were busy, together.")
 COMPUTE_THREADS = Gauge("sentiment_predictor_compute_threads", "Compute threads.")
+REPLICA_BATCHES = Counter("sentiment_predictor_replica_batches_total", "Batches of each replica.", ["replica"])
+REPLICA_BUSY_SECONDS = Counter(
+    "sentiment_predictor_replica_busy_seconds_total", "Time that each replica had a batch.", ["replica"]
+)
+REPLICA_RESTARTS = Counter("sentiment_predictor_replica_restarts_total", "Starts after the first.", ["replica"])
 MODEL_INFO = Info("sentiment_predictor_model", "The model that answers: revision and numeric mode.")

@@ -2,6 +2,7 @@
 The predictor as a KServe model: hooks that hand over to the parts.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,16 +29,25 @@ class SentimentPredictor(ServedModel):
         tokenizer: texts → token ids.
         batcher: token ids → probabilities.
         max_texts: most texts a request.
+        available: whether there is anything to compute with now.
     """
 
-    def __init__(
-        self, name: str, artifact: Artifact, tokenizer: TextTokenizer, batcher: Batcher, *, max_texts: int
+    def __init__(  # noqa: PLR0913  # each is another part
+        self,
+        name: str,
+        artifact: Artifact,
+        tokenizer: TextTokenizer,
+        batcher: Batcher,
+        *,
+        max_texts: int,
+        available: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__(name)
         self._artifact = artifact
         self._tokenizer = tokenizer
         self._batcher = batcher
         self._max_texts = max_texts
+        self._available = available
 
     @property
     def versions(self) -> list[str]:
@@ -45,6 +55,12 @@ class SentimentPredictor(ServedModel):
         The one revision that is loaded.
         """
         return [self._artifact.revision]
+
+    async def healthy(self) -> bool:
+        """
+        Whether it can answer now.
+        """
+        return self.ready and self._available()
 
     async def open(self) -> None:
         """

@@ -5,10 +5,12 @@ What the predictor is told from outside, and why each default is what it is.
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from predictor.artifact import NumericMode
 from predictor.cores import granted_cores
+from predictor.replicas import plan
 from serving.settings import PositiveInt, ServingSettings
 
 EMBEDDED_MODEL = Path(__file__).resolve().parent.parent / "models" / "distilbert-sst2-embedded"
@@ -65,4 +67,11 @@ class PredictorSettings(ServingSettings):
     """
     Batches computed at once, one torch thread each: threads of one forward would spin beside a busy neighbour.
     The default is the cores that affinity and cgroup grant.
+    """
+
+    predictor_replicas: Annotated[plan.Plan | None, NoDecode, BeforeValidator(plan.parse)] = None
+    """
+    Where batches are computed: in this process, by default; `ray:<n>` by n processes that a Ray of their own starts on
+    this machine, `ray:<n>@<address>` by as many on a Ray cluster. It then replaces `compute_threads`. In process is
+    the default, for it needs less memory, starts sooner and loses no time between batches.
     """

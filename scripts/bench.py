@@ -7,13 +7,13 @@ alone, one thread, the bare imports. Nothing else should run meanwhile. Takes tw
 
 import argparse
 import json
-import platform
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmark import cores, engine, equality, service, start
+from benchmark import cores, engine, equality, metrics, service, start
+from local.machine import processor
 from predictor.artifact import NumericMode
 from predictor.cores import granted_cores
 from predictor.settings import EMBEDDED_MODEL
@@ -34,12 +34,20 @@ def main() -> None:
     parser.add_argument("--numeric-mode", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     parser.add_argument("--service", action="store_true", help="measure the whole service instead of the predictor")
+    parser.add_argument("--replicas", action="store_true", help="measure replicas on Ray beside the engine in process")
+    parser.add_argument("--metrics", action="store_true", help="measure what metrics cost a hit, and a scrape")
     parser.add_argument("--equality", type=int, metavar="TEXTS", help="compare answers instead of measuring speed")
     options = parser.parse_args()
     logs.configure("console", "warning")
     if options.equality:
         for model in options.model_dir:
             compare(model, options.numeric_mode, options.equality)
+        return
+    if options.replicas:
+        measure_replicas(options.model_dir[0], options.numeric_mode)
+        return
+    if options.metrics:
+        measure_metrics(options.model_dir[0], options.numeric_mode)
         return
     if options.service:
         measure_service(options.model_dir[0], options.numeric_mode)
@@ -94,10 +102,45 @@ def measure_service(model: Path, numeric_mode: NumericMode) -> None:
     row("hits of the process, one core", f"{ratios.local_hits:.2f}x", "requests/s beside a KServe model without work")
     row("one client's hit", "", f"median {ratios.local_hit_median_ms:.2f} ms")
     row("hits of Redis, one core", f"{ratios.redis_hits:.2f}x", "the same")
-    row("loadtest/repeats.js, all cores", f"{ratios.repeats:.2f}x", f"the same; {ratios.repeats_failed} failed")
+    row("10 users, 95 % repeats, all cores", f"{ratios.repeats:.2f}x", f"the same; {ratios.repeats_failed} failed")
     row("texts nobody asked before, with the cache", f"{ratios.unseen_with_cache:.2f}x", "texts/s beside no cache")
     refused = f"texts/s beside the predictor's bench; {ratios.unseen_refused} requests refused"
     row("the same, 10 clients of 4 texts", f"{ratios.unseen_of_engine:.2f}x", refused)
+
+
+def measure_replicas(model: Path, numeric_mode: NumericMode) -> None:
+    """
+    Print what replicas on Ray cost and bring, beside the engine in process.
+    """
+    from benchmark import replicas  # noqa: PLC0415  # Ray is there only where it was asked for
+
+    progress(f"{model.name}: replicas on Ray, two minutes")
+    figures = replicas.measure(model, numeric_mode)
+    print(f"{processor()}, {granted_cores()} cores, {model.name}, {numeric_mode}")
+    for what, ours, in_process in figures.batches_ms:
+        row(f"{what}, by a replica", f"{ours / in_process - 1:+.1%}", f"{ours:.2f} ms, in process {in_process:.2f} ms")
+    for way in figures.ways:
+        details = f"{way.texts_per_second:.0f} texts/s, loop late by {way.loop_delay_p99_ms:.2f} ms (p99)"
+        row(way.how, f"{way.times:.2f}x", details)
+    row("start of all replicas", "", f"{figures.start_seconds:.1f} s")
+    row("memory of Ray without replicas", "", f"{figures.ray_mib:.0f} MiB")
+    row("memory of a replica", "", f"{figures.replica_mib:.0f} MiB, {figures.private_mib:.0f} of them its own")
+
+
+def measure_metrics(model: Path, numeric_mode: NumericMode) -> None:
+    """
+    Print what metrics cost a hit, and what a scrape costs.
+    """
+    progress(f"{model.name}: metrics, two minutes")
+    cost = metrics.measure(model, numeric_mode)
+    print(f"{processor()}, {granted_cores()} cores, {model.name}, {numeric_mode}")
+    for what, (low, middle, high), figure in (
+        ("hits of the process, counted", cost.requests, "requests/s beside the same uncounted, one core"),
+        ("processor time of a hit", cost.cpu, f"beside the same; {cost.cpu_us:.0f} µs"),
+    ):
+        row(what, f"{middle:.3f}x", f"{figure}; half of the rounds {low:.3f} to {high:.3f}")
+    for scrape in cost.scrapes:
+        row(f"a scrape of the {scrape.service}", f"{scrape.kib:.1f} KiB", f"{scrape.ms:.1f} ms")
 
 
 def compare(model: Path, numeric_mode: NumericMode, texts: int) -> None:
@@ -123,18 +166,6 @@ def progress(what: str) -> None:
     Say what is being measured now, to whoever waits.
     """
     print(f"… {what}", file=sys.stderr, flush=True)
-
-
-def processor() -> str:
-    """
-    The processor's name, as the kernel has it.
-    """
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

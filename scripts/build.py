@@ -65,6 +65,8 @@ def _arguments(service: str, flags: argparse.Namespace) -> dict[str, str]:
     given = {"VERSION": source.version(), "REVISION": source.revision()}
     if service == "predictor":
         given["TORCH_INDEX"] = os.environ.get("TORCH_INDEX", "")
+        if flags.extras:
+            given["EXTRAS"] = flags.extras
         if flags.model:
             given |= {"MODEL": flags.model, "MODEL_SHA256": flags.model_sha256}
     return given
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model", metavar="OWNER/NAME@COMMIT", help="a model of the Hugging Face hub instead of the embedded one"
     )
     parser.add_argument("--model-sha256", metavar="HEX", help="the SHA-256 of its model.safetensors")
+    parser.add_argument("--extras", metavar="NAME", help="an extra of pyproject.toml for the predictor as well: ray")
     return parser
 
 

@@ -2,7 +2,8 @@
 A cluster on this machine with the service on it, by kind or minikube: up makes all of it, down removes it.
 
 It needs docker or podman, and kind or minikube; four cores and 8 GB are enough. The first time takes ten minutes or
-so, most of it downloads. Said again, it goes on where it stopped.
+so, most of it downloads. Said again, it goes on where it stopped, starts a cluster that a reboot has stopped, and
+brings changed code into it.
 """
 
 import argparse
@@ -39,12 +40,12 @@ def run(options: argparse.Namespace) -> None:
     tool = laptop.find(options.on)
     try:
         builder = builders.find(options.builder)
+        if options.command == "up":
+            laptop.up(tool, builder)
+        else:
+            tool.run(tool.delete, builder)
     except builders.Failure as failure:
         raise Failure(str(failure)) from None
-    if options.command == "up":
-        laptop.up(tool, builder)
-    else:
-        tool.run(tool.delete, builder)
 
 
 def main() -> int:

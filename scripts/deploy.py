@@ -37,8 +37,15 @@ def parse_options(arguments: list[str]) -> argparse.Namespace:
             command.add_argument(
                 "--canary", type=_percent, metavar="PERCENT", help="of the requests, for its predictor"
             )
+            command.add_argument(
+                "--image",
+                action="append",
+                default=[],
+                metavar="REGISTRY/NAME:TAG",
+                help="instead of the overlay's of that name; also REGISTRY/NAME@DIGEST; for each image again",
+            )
             command.add_argument("--force", action="store_true", help="take over fields that other tools have set")
-        if name in {"apply", "promote", "rollback"}:
+        if name in {"apply", "promote", "rollback", "delete"}:
             command.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="default: %(default)s")
         if name == "delete":
             command.add_argument("--yes", action="store_true", help="do not ask")
@@ -63,11 +70,11 @@ def run(options: argparse.Namespace) -> None:
     """
     from rich.console import Console  # noqa: PLC0415  # --help needs no more than Python
 
-    from deployment import manifest, release, status  # noqa: PLC0415
+    from deployment import manifest, release, removal, status  # noqa: PLC0415
     from deployment.cluster import Cluster  # noqa: PLC0415
 
     console = Console()
-    objects = manifest.render(options.overlay)
+    objects = manifest.render(options.overlay, vars(options).get("image", []))
     if options.command == "delete" and not options.yes:
         _ask(f"Delete {len(objects)} objects of {options.overlay}? [y/N] ")
     with Cluster(options.context) as cluster:
@@ -79,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         elif options.command == "status":
             status.show(cluster, objects, console)
         elif options.command == "delete":
-            release.delete(cluster, objects, console)
+            removal.delete(cluster, objects, console, options.timeout)
         else:
             release.shift(cluster, objects, console, options.command, options.timeout)
 

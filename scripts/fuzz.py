@@ -84,14 +84,8 @@ def own_stack() -> Iterator[list[tuple[str, str, str]]]:
     """
     A stack: name, URL and gRPC's target of each service.
     """
-    with (
-        servers.redis() as redis,
-        servers.service("predictor", **LIMITS) as predictor,
-        servers.service(
-            "transformer", "--predictor_host", f"127.0.0.1:{predictor.port}", REDIS_URL=redis, **LIMITS
-        ) as transformer,
-    ):
-        named = (("transformer", transformer), ("predictor", predictor))
+    with servers.stack(**LIMITS) as stack:
+        named = (("transformer", stack.transformer), ("predictor", stack.predictor))
         yield [(name, f"http://127.0.0.1:{each.port}", f"127.0.0.1:{each.grpc_port}") for name, each in named]
 
 

@@ -3,7 +3,18 @@ The board of cost and capacity: what does it cost, and how much more fits.
 """
 
 from monitoring.board import Board, Panel, Query, Row
-from monitoring.promql import COMPUTED, OURS, PREDICTOR, PREDICTORS, TRANSFORMER, TRANSFORMERS, or_zero, rate, series
+from monitoring.promql import (
+    BY_REPLICA,
+    COMPUTED,
+    OURS,
+    PREDICTOR,
+    PREDICTORS,
+    TRANSFORMER,
+    TRANSFORMERS,
+    or_zero,
+    rate,
+    series,
+)
 
 _ANSWERED = rate(f"{TRANSFORMER}_score_count")
 _COMPUTED = rate(f"{PREDICTOR}_batch_texts_sum")
@@ -96,16 +107,14 @@ _CAPACITY = Row(
             "At 100 % of either, latency rises with every further request.",
             limit=0.8,
         ),
-        Panel(
-            "Memory a process", "bytes", (Query(series("process_resident_memory_bytes", OURS), "{{job}} {{instance}}"),)
-        ),
+        Panel("Memory a process", "bytes", (Query(series("process_resident_memory_bytes", OURS), BY_REPLICA),)),
         Panel(
             "Open files",
             "percentunit",
             (
                 Query(
                     f"{series('process_open_fds', OURS)} / {series('process_max_fds', OURS)}",
-                    "{{job}} {{instance}}",
+                    BY_REPLICA,
                 ),
             ),
             "Mostly connections of clients.",

@@ -3,7 +3,20 @@ The predictor's board: does it batch, does it wait, does it compute.
 """
 
 from monitoring.board import Board, Panel, Query, Row
-from monitoring.promql import PREDICTIONS, PREDICTOR, PREDICTORS, REFUSED, mean, or_zero, quantile, rate, series
+from monitoring.promql import (
+    BATCH_TOKENS,
+    BY_REPLICA,
+    PREDICTIONS,
+    PREDICTOR,
+    PREDICTORS,
+    REFUSED,
+    REPLICA,
+    mean,
+    or_zero,
+    quantile,
+    rate,
+    series,
+)
 
 _PHASES = f"{PREDICTOR}_phase_seconds"
 _REQUESTS = f"{PREDICTOR}_requests_total"
@@ -11,7 +24,8 @@ _TEXTS = f"{PREDICTOR}_batch_texts"
 _TOKENS = f"{PREDICTOR}_batch_tokens"
 _BUSY = f"{PREDICTOR}_compute_seconds_total"
 _QUEUED = 'phase="queue"'
-_UTILISATION = f"{rate(_BUSY, by='instance')} / on (instance) {series(f'{PREDICTOR}_compute_threads')}"
+_UTILISATION = f"{rate(_BUSY, by=REPLICA)} / on ({REPLICA}) {series(f'{PREDICTOR}_compute_threads')}"
+_WORK = f"({rate(f'{_TOKENS}_sum')} + {BATCH_TOKENS} * {rate(f'{_TOKENS}_count')})"
 
 
 def _percentiles(histogram: str, *matchers: str) -> tuple[Query, ...]:
@@ -52,11 +66,12 @@ _BATCHING = Row(
     "Batching",
     (
         Panel(
-            "Texts and tokens a batch",
+            "Texts a batch",
             "short",
-            (Query(mean(_TEXTS), "texts"), Query(mean(_TOKENS), "tokens")),
-            "Means. Batches grow while others compute: large ones are load, not trouble.",
+            (Query(mean(_TEXTS), "mean"),),
+            "Batches grow while others compute: large ones are load, not trouble.",
         ),
+        Panel("Tokens a batch", "short", (Query(mean(_TOKENS), "mean"),), "MAX_BATCH_TOKENS at most."),
         Panel(
             "Tokens a batch, distribution",
             "short",
@@ -64,15 +79,12 @@ _BATCHING = Row(
             kind="distribution",
         ),
         Panel(
-            "Computed",
+            "Texts and batches computed",
             "cps",
-            (
-                Query(rate(f"{_TEXTS}_sum"), "texts"),
-                Query(rate(f"{_TOKENS}_sum"), "tokens"),
-                Query(rate(f"{_TEXTS}_count"), "batches"),
-            ),
+            (Query(rate(f"{_TEXTS}_sum"), "texts"), Query(rate(f"{_TEXTS}_count"), "batches")),
             "A second, all replicas together.",
         ),
+        Panel("Tokens computed", "cps", (Query(rate(f"{_TOKENS}_sum"), "tokens"),), "A second, all replicas together."),
     ),
 )
 _QUEUE = Row(
@@ -81,11 +93,7 @@ _QUEUE = Row(
         Panel(
             "Tokens that wait, of the most allowed",
             "percentunit",
-            (
-                Query(
-                    f"{series(f'{PREDICTOR}_queue_tokens')} / {series(f'{PREDICTOR}_max_queue_tokens')}", "{{instance}}"
-                ),
-            ),
+            (Query(f"{series(f'{PREDICTOR}_queue_tokens')} / {series(f'{PREDICTOR}_max_queue_tokens')}", BY_REPLICA),),
             "At 100 % requests are refused; MAX_WAIT_MS may refuse them before.",
             limit=0.8,
         ),
@@ -105,23 +113,24 @@ _COMPUTE = Row(
         Panel(
             "Compute threads busy",
             "percentunit",
-            (Query(_UTILISATION, "{{instance}}"),),
+            (Query(_UTILISATION, BY_REPLICA),),
             limit=0.9,
         ),
         Panel(
             "Cores used, and busy threads",
             "short",
             (
-                Query(rate("process_cpu_seconds_total", PREDICTORS, by="instance"), "cores {{instance}}"),
-                Query(rate(_BUSY, by="instance"), "threads {{instance}}"),
+                Query(rate("process_cpu_seconds_total", PREDICTORS, by=REPLICA), f"cores {BY_REPLICA}"),
+                Query(rate(_BUSY, by=REPLICA), f"threads {BY_REPLICA}"),
             ),
             "Busy threads far above cores: they wait for the processor. Look for throttling and for neighbours.",
         ),
         Panel(
             "Computing a token",
             "s",
-            (Query(f"{rate(_BUSY)} / {rate(f'{_TOKENS}_sum')}", "seconds of one thread"),),
-            "The pace of the processor, whatever the load; it rises when cores are throttled or shared.",
+            (Query(f"{rate(_BUSY)} / {_WORK}", "seconds of one thread"),),
+            f"The pace of the processor. A batch counts as {BATCH_TOKENS} tokens more than it has: what it costs"
+            " whatever is in it. It rises when cores are throttled or shared.",
         ),
         Panel("Time to compute a request", "s", _percentiles(_PHASES, 'phase="compute"')),
         Panel(
@@ -134,7 +143,7 @@ _COMPUTE = Row(
         Panel(
             "Memory",
             "bytes",
-            (Query(series("process_resident_memory_bytes", PREDICTORS), "{{instance}}"),),
+            (Query(series("process_resident_memory_bytes", PREDICTORS), BY_REPLICA),),
         ),
     ),
 )

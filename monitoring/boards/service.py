@@ -5,13 +5,25 @@ The transformer's view: all that clients ask goes through it.
 """
 
 from monitoring.board import Board, Panel, Query, Row
-from monitoring.promql import CACHED, PREDICTIONS, PREDICTOR, TRANSFORMER, mean, or_zero, quantile, rate, series
+from monitoring.promql import (
+    BY_REPLICA,
+    CACHED,
+    PREDICTIONS,
+    PREDICTOR,
+    TRANSFORMER,
+    mean,
+    or_zero,
+    quantile,
+    rate,
+    series,
+)
 
 _REQUESTS = f"{TRANSFORMER}_requests_total"
 _SECONDS = f"{TRANSFORMER}_request_seconds"
 _PHASES = f"{TRANSFORMER}_phase_seconds"
 _TEXTS = f"{TRANSFORMER}_texts_total"
 _KNOWN = 'revision!=""'
+_FIRING = 'alertname=~"Sentiment.+", alertstate="firing"'
 _ALL = rate(_REQUESTS, PREDICTIONS)
 _HIT_RATIO = f"{rate(_TEXTS, CACHED)} / {rate(_TEXTS)}"
 
@@ -42,6 +54,22 @@ _GLANCE = Row(
             limit=0.25,
         ),
         Panel("Hit ratio", "percentunit", (Query(_HIT_RATIO),), "Share of texts that a cache knew.", kind="number"),
+        Panel(
+            "Predictor busy",
+            "percentunit",
+            (Query(f"{rate(f'{PREDICTOR}_compute_seconds_total')} / sum({series(f'{PREDICTOR}_compute_threads')})"),),
+            "Share of its compute threads. Near 100 % new texts wait, then are refused.",
+            kind="number",
+            limit=0.9,
+        ),
+        Panel(
+            "Alerts",
+            "short",
+            (Query(or_zero(f"sum({series('ALERTS', _FIRING)})")),),
+            "How many fire. The runbook has a section for each.",
+            kind="number",
+            limit=1,
+        ),
     ),
 )
 _TRAFFIC = Row(
@@ -131,7 +159,7 @@ _CACHE = Row(
             (
                 Query(
                     f"{series(f'{TRANSFORMER}_local_cache_bytes')} / {series(f'{TRANSFORMER}_max_local_cache_bytes')}",
-                    "{{instance}}",
+                    BY_REPLICA,
                 ),
             ),
             "Full is fine: the oldest entries make room.",
@@ -147,7 +175,7 @@ _SATURATION = Row(
             tuple(
                 Query(
                     f"{series(f'{name}_requests_in_flight')} / {series(f'{name}_max_requests_in_flight')}",
-                    f"{name.removeprefix('sentiment_')} {{{{instance}}}}",
+                    f"{name.removeprefix('sentiment_')} {BY_REPLICA}",
                 )
                 for name in (TRANSFORMER, PREDICTOR)
             ),

@@ -6,7 +6,7 @@ runs once per group of equal lengths, on views. In the last layer only each text
 values, since the head reads nothing else. The residual stream and the layer norms are float32 in every numeric mode.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,10 +29,11 @@ class PackedClassifier:
     Args:
         artifact: the model directory.
         numeric_mode: `fp32`, or `bf16`: linears and attention in bfloat16.
+        tensors: of the directory's files, where they are in memory; else they are read.
     """
 
-    def __init__(self, artifact: Artifact, *, numeric_mode: str) -> None:
-        self._weights = weights.load(artifact, _DTYPES[numeric_mode])
+    def __init__(self, artifact: Artifact, *, numeric_mode: str, tensors: Mapping[str, Tensor] | None = None) -> None:
+        self._weights = weights.load(artifact, _DTYPES[numeric_mode], tensors or weights.read(artifact))
 
     @torch.inference_mode()
     def classify(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:

@@ -2,12 +2,17 @@
 A checkpoint of one of the families, prepared for the packed forward.
 """
 
+import json
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional
@@ -25,6 +30,8 @@ _ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     }
 )
 _DISTILBERT_EPSILON = 1e-12
+# What a checkpoint of these families holds; integers are of tables that the forward makes itself.
+_STORED = MappingProxyType({"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +125,14 @@ def is_known(config: Mapping[str, Any]) -> bool:
     )
 
 
-def load(artifact: Artifact, dtype: torch.dtype) -> Weights:
+def load(artifact: Artifact, dtype: torch.dtype, tensors: Mapping[str, Tensor]) -> Weights:
     """
-    Weights of a known model.
+    Weights of a known model, of the tensors of its files.
 
     Each weight is in memory once: what the linears' implementation takes as it lies in the file stays mapped, all else
     is copied out, so that no small tensor keeps a whole file mapped beside its prepacked copy.
     """
-    config, tensors = artifact.config, _read(artifact)
+    config = artifact.config
     family = FAMILIES[_architecture(config)]
     activation = _ACTIVATIONS[str(config.get(family.activation, "gelu"))]
     widest = stacked(tensors, [family.ffn_in.format(i=0)], dtype)
@@ -186,12 +193,37 @@ def _own(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float32, copy=True)
 
 
-def _read(artifact: Artifact) -> dict[str, Tensor]:
+def read(artifact: Artifact) -> dict[str, Tensor]:
+    """
+    The tensors of a model directory, mapped.
+    """
     tensors: dict[str, Tensor] = {}
     for file in sorted(artifact.path.glob("*.safetensors")):
         with safe_open(file, framework="pt") as weights:
             tensors |= {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118  # not a mapping
     return tensors
+
+
+def mapped(content: NDArray[np.uint8]) -> dict[str, Tensor]:
+    """
+    The tensors of a file of safetensors that is in memory, without a copy, which the library would make of each.
+
+    The format: eight bytes with the header's length, the header in JSON, and the tensors' bytes.
+    """
+    begin = 8 + int.from_bytes(content[:8].tobytes(), "little")
+    header = json.loads(content[8:begin].tobytes())
+    header.pop("__metadata__", None)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given buffer is not writable")  # nor is it written to
+        return {
+            name: torch.frombuffer(
+                content,
+                dtype=_STORED[each["dtype"]],
+                count=math.prod(each["shape"]),
+                offset=begin + each["data_offsets"][0],
+            ).view(each["shape"])
+            for name, each in header.items()
+        }
 
 
 def _architecture(config: Mapping[str, Any]) -> str:

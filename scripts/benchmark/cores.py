@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark.engine import sst2_like, text_of
 from predictor.artifact import NumericMode, open_artifact
-from predictor.batcher import Batcher
+from predictor.batcher import Batcher, Classify
 from predictor.classifier import load
 from predictor.cores import granted_cores
 from serving import logs
@@ -83,7 +83,14 @@ def _run(model: Path, numeric_mode: str, *, threads: int, processes: int, tokens
 
 async def _compute(model: Path, numeric_mode: NumericMode, threads: int, tokens: int) -> Cores:
     artifact = open_artifact(model, numeric_mode=numeric_mode)
-    classify = load(artifact, numeric_mode).classify
+    texts = [text_of(tokens)] * 32 if tokens else sst2_like(32)
+    return await keep_busy(load(artifact, numeric_mode).classify, threads, texts)
+
+
+async def keep_busy(classify: Classify, threads: int, texts: Sequence[Sequence[int]]) -> Cores:
+    """
+    Give a batcher over an engine more requests of these texts than it can compute.
+    """
     computed: list[int] = []
 
     def counted(batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -93,8 +100,6 @@ async def _compute(model: Path, numeric_mode: NumericMode, threads: int, tokens:
 
     batcher = Batcher(counted, threads=threads, max_batch_tokens=512, max_queue_tokens=1_000_000, max_wait_seconds=3600)
     batcher.start()
-
-    texts = [text_of(tokens)] * 32 if tokens else sst2_like(32)
 
     async def client() -> None:
         while True:

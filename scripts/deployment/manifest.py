@@ -3,8 +3,10 @@ What kustomize makes of an overlay, and what can be told of its objects without 
 """
 
 import copy
+import re
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ Object = dict[str, Any]
 OVERLAYS = Path(__file__).resolve().parents[2] / "manifests" / "overlays"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 MODE = "serving.kserve.io/deploymentMode"
+KNATIVE = "serving.knative.dev/"
 
 # What others need comes before what needs it. Custom resources come last, the service as the last of them: KServe acts
 # on it at once, and finds its accounts, its policies and its runtime there.
@@ -26,15 +29,16 @@ _SERVICE = "InferenceService"
 _SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
 
-def render(overlay: str) -> list[Object]:
+def render(overlay: str, images: Sequence[str] = ()) -> list[Object]:
     """
     The objects of an overlay, in the order in which they are applied.
 
     Args:
         overlay: a name below manifests/overlays, or a folder with a kustomization of one's own.
+        images: to take instead of the overlay's images of the same names, registry and version aside.
 
     Raises:
-        Failure: there is no such overlay, or kustomize refuses it.
+        Failure: there is no such overlay, kustomize refuses it, or it has no image of a name.
     """
     folder = OVERLAYS / overlay if (OVERLAYS / overlay).is_dir() else Path(overlay)
     if not (folder / "kustomization.yaml").is_file():
@@ -43,7 +47,30 @@ def render(overlay: str) -> list[Object]:
     result = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, check=False)
     if result.returncode:
         raise Failure(f"kustomize refuses {overlay}: {result.stderr.strip().removeprefix('error: ')}")
-    return in_order(list(yaml.safe_load_all(result.stdout)))
+    objects = in_order(list(yaml.safe_load_all(result.stdout)))
+    for image in images:
+        holders = [each for each in _holders(objects) if _name_of_image(each["image"]) == _name_of_image(image)]
+        if not holders:
+            raise Failure(f"{overlay} has no image {_name_of_image(image)}, which {image} could stand for")
+        for holder in holders:
+            holder["image"] = image
+    return objects
+
+
+def _holders(node: object) -> Iterator[Object]:
+    """
+    The containers, wherever they stand.
+    """
+    if isinstance(node, dict):
+        if isinstance(node.get("image"), str):
+            yield node
+        node = list(node.values())
+    for child in node if isinstance(node, list) else ():
+        yield from _holders(child)
+
+
+def _name_of_image(image: str) -> str:
+    return re.split("[:@]", image.rpartition("/")[2])[0]
 
 
 def in_order(objects: list[Object]) -> list[Object]:
@@ -78,7 +105,8 @@ def name_of(thing: Object) -> str:
     """
     How a person names an object.
     """
-    return f"{thing['kind']} {thing['metadata']['name']}"
+    whose = "Knative " if thing.get("apiVersion", "").startswith(KNATIVE) else ""  # Kubernetes has Services as well
+    return f"{whose}{thing['kind']} {thing['metadata']['name']}"
 
 
 def asked_for(live: Object) -> Object:

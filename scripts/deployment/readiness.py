@@ -2,8 +2,9 @@
 Whether a live object has become what it was asked to be.
 """
 
-from deployment.manifest import Object
+from deployment.manifest import KNATIVE, Object
 
+COMPONENTS = ("predictor", "transformer")
 _SERVICE_CONDITIONS = ("PredictorReady", "TransformerReady", "LatestDeploymentReady", "RoutesReady", "Ready")
 
 
@@ -15,6 +16,8 @@ def missing(live: Object) -> str:
         return _of_service(live)
     if live["kind"] == "Deployment":
         return _of_deployment(live)
+    if live["kind"] == "Service" and live["apiVersion"].startswith(KNATIVE):
+        return _of_knative(live)
     return ""
 
 
@@ -24,7 +27,7 @@ def _of_service(live: Object) -> str:
     """
     status = live.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions", [])}
-    needed = {"Ready", *(f"{component.capitalize()}Ready" for component in live["spec"])}
+    needed = {"Ready", *(f"{component.capitalize()}Ready" for component in COMPONENTS if component in live["spec"])}
     for name in _SERVICE_CONDITIONS:
         if name in conditions or name in needed:
             condition = conditions.get(name, {})
@@ -39,9 +42,27 @@ def _of_service(live: Object) -> str:
 
 def _of_deployment(live: Object) -> str:
     status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
-    if status.get("observedGeneration", 0) < live["metadata"]["generation"]:
+    if _unseen(live):
         return "not seen yet"
     updated = min(status.get("updatedReplicas", 0), status.get("availableReplicas", 0))
     if updated < wanted:
         return f"{updated} of {wanted} pods"
     return "pods of before are still there" if status.get("replicas", 0) > wanted else ""
+
+
+def _of_knative(live: Object) -> str:
+    """
+    Ready is of the routes as well: true once the newest revision has the share that it should have.
+    """
+    status = live.get("status", {})
+    if _unseen(live):
+        return "not seen yet"
+    newest = status.get("latestCreatedRevisionName")
+    if not newest or newest != status.get("latestReadyRevisionName"):
+        return f"{newest or 'its revision'} is not ready"
+    ready = {each["type"]: each["status"] for each in status.get("conditions", [])}.get("Ready", "not said yet")
+    return "" if ready == "True" else f"Ready is {ready}"
+
+
+def _unseen(live: Object) -> bool:
+    return bool(live.get("status", {}).get("observedGeneration", 0) < live["metadata"]["generation"])

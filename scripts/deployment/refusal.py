@@ -51,6 +51,7 @@ _KSERVE = "install KServe: scripts/cluster up on a laptop, else KServe's install
 _PROMETHEUS = "install Prometheus' operator, or leave it out of the overlay, as manifests/components/local does"
 _DEFINED_BY = {
     "InferenceService": _KSERVE,
+    "Knative Service": "install Knative Serving, or take an overlay of Standard mode: manifests/README.md",
     "ServingRuntime": _KSERVE,
     "PodMonitor": _PROMETHEUS,
     "PrometheusRule": _PROMETHEUS,
@@ -94,7 +95,7 @@ def unknown_kind(doing: str) -> Failure:
     """
     The cluster has no such kind of object.
     """
-    kind = doing.split()[1]
+    kind = " ".join(doing.split()[1:-1])
     step = _DEFINED_BY.get(kind, "install what defines it, or leave it out of the overlay")
     return failure(f"{doing}: the cluster has no {kind}, its definition is missing", step)
 

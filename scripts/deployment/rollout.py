@@ -11,9 +11,10 @@ from rich.console import Console
 from deployment.canary import shares
 from deployment.cluster import Cluster
 from deployment.diagnosis import Finding, findings
-from deployment.manifest import Object, name_of, service_of
+from deployment.manifest import Object, name_of
 from deployment.readiness import missing
 from deployment.refusal import failure
+from deployment.workload import lack_of, workloads
 from local.supervisor import Failure
 
 POLL_SECONDS = 2
@@ -22,7 +23,7 @@ PATIENCE_SECONDS = 60
 """How long a cause may last that waiting alone does not remove: a pull is tried again, a scheduler looks again."""
 
 SETTLE_SECONDS = 6
-"""How long it must stay ready: KServe's observedGeneration is another object's, so its first word may be of before."""
+"""How long it must stay ready: KServe may not have seen a change yet that shows in no image, argument or setting."""
 
 LOG_LINES = 8
 ALL = 100
@@ -32,25 +33,27 @@ PART_OF = "app.kubernetes.io/part-of=sentiment"
 class Rollout:
     """
     The way of objects from applied to ready. Made before they are applied: it tells of events that come after.
+
+    Args:
+        service: the InferenceService, applied or not.
     """
 
-    def __init__(self, cluster: Cluster, objects: list[Object], console: Console) -> None:
-        self._cluster, self._objects, self._console = cluster, objects, console
-        self._service = service_of(objects)
-        self._namespace = self._service["metadata"]["namespace"]
+    def __init__(self, cluster: Cluster, service: Object, console: Console) -> None:
+        self._cluster, self._service, self._console = cluster, service, console
+        self._namespace = service["metadata"]["namespace"]
         self._known = {_moment(event) for event in self._list("Event")}
         self._told: set[str] = set()
         self._events: list[Object] = []
         self._suspected: dict[str, float] = {}
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, objects: list[Object], seconds: float) -> None:
         """
-        Return once everything is ready, and stays so.
+        Return once these objects are ready, and what KServe makes of them runs what they ask for; and it stays so.
 
         Raises:
             Failure: it does not become so.
         """
-        self._wait(self._lacking, seconds)
+        self._wait(lambda: self._lacking(objects), seconds)
 
     def wait_for_traffic(self, revision: str, seconds: float) -> None:
         """
@@ -94,11 +97,14 @@ class Rollout:
                 status.update(f"{now - start:3.0f} s  {lack or 'ready, and seeing that it stays so'}")
                 time.sleep(POLL_SECONDS)
 
-    def _lacking(self) -> str:
-        for thing in self._objects:
+    def _lacking(self, objects: list[Object]) -> str:
+        for thing in objects:
             live = self._cluster.read(thing)
             if lack := missing(live) if live else "not there":
                 return f"{name_of(thing)}: {lack}"
+        for made, containers in workloads(objects):
+            if lack := lack_of(self._cluster.read(made), containers):
+                return f"{name_of(made)}: {lack}"
         return ""
 
     def _attempt(self, lacking: Callable[[], str]) -> str:

@@ -8,10 +8,11 @@ from rich.table import Table
 from deployment import canary
 from deployment.cluster import Cluster
 from deployment.diagnosis import findings
-from deployment.manifest import Object, service_of
+from deployment.manifest import Object, name_of, service_of
 from deployment.readiness import missing
 from deployment.refusal import failure
 from deployment.rollout import PART_OF
+from deployment.workload import lack_of, workloads
 
 
 def show(cluster: Cluster, objects: list[Object], console: Console) -> None:
@@ -28,6 +29,8 @@ def show(cluster: Cluster, objects: list[Object], console: Console) -> None:
         raise failure(f"InferenceService {name} is not in namespace {namespace}", "scripts/deploy OVERLAY makes it")
     status = live.get("status", {})
     console.print(f"InferenceService {name}: {missing(live) or 'ready'}", highlight=False)
+    for made, containers in workloads([live]):
+        console.print(f"{name_of(made)}: {lack_of(cluster.read(made), containers) or 'ready'}", highlight=False)
     console.print(f"address: {status.get('url', 'none yet')}", highlight=False, soft_wrap=True)
     if status.get("deploymentMode") == "Knative":
         shares = ", ".join(f"{revision} {share} %" for revision, share in canary.shares(live).items())

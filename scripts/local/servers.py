@@ -33,16 +33,48 @@ class Server:
     process: psutil.Popen
 
 
-@contextlib.contextmanager
-def redis() -> Iterator[str]:
+@dataclass(frozen=True)
+class Redis:
     """
-    A Redis, by its URL.
+    A running Redis.
+    """
+
+    url: str
+    process: psutil.Popen
+
+
+@dataclass(frozen=True)
+class Stack:
+    """
+    The whole service.
+    """
+
+    redis: Redis
+    predictor: Server
+    transformer: Server
+
+
+@contextlib.contextmanager
+def stack(**environment: str) -> Iterator[Stack]:
+    """
+    The whole service, both parts with these settings.
+    """
+    with redis() as cache, service("predictor", **environment) as predictor:
+        flags = ["--predictor_host", f"127.0.0.1:{predictor.port}"]
+        with service("transformer", *flags, REDIS_URL=cache.url, **environment) as transformer:
+            yield Stack(cache, predictor, transformer)
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[Redis]:
+    """
+    A Redis.
     """
     server, port = redis_server.find(), free_port()
     if server is None:
         raise SystemExit("error: no Redis server; put redis-server on the PATH")
-    with _process(redis_server.command_of(server, port)):
-        yield f"redis://127.0.0.1:{port}/0"
+    with _process(redis_server.command_of(server, port)) as process:
+        yield Redis(f"redis://127.0.0.1:{port}/0", process)
 
 
 def service(package: str, *flags: str, **environment: str) -> contextlib.AbstractContextManager[Server]:

@@ -114,6 +114,16 @@ def test_other_model(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("builder")
+def test_extras(path: Path) -> None:
+    """
+    An extra is the predictor's alone.
+    """
+    assert build(path, "--extras=ray").returncode == 0
+    [command] = told(path, "build", "--build-arg=EXTRAS=ray")
+    assert "--file=Dockerfile.predictor" in command
+
+
+@pytest.mark.usefixtures("builder")
 def test_options_of_the_builder(path: Path) -> None:
     """
     What stands behind `--` is the builder's.

@@ -42,11 +42,12 @@ def last_stage(service: str) -> dict[str, str]:
 
 def test_base_is_pinned(service: str) -> None:
     """
-    Every stage comes from the one base image, of one version of Python.
+    Every stage comes from the one base image, of one version of Python, which a build argument can pin by its digest.
     """
     sources = [line.split()[1:] for line in lines(service) if line.startswith("FROM ")]
     names = {words[2] for words in sources if len(words) > 1}
-    assert {words[0] for words in sources} - names == {BASE_IMAGE}
+    assert {words[0] for words in sources} - names == {"$PYTHON"}
+    assert f"ARG PYTHON={BASE_IMAGE}" in lines(service)
 
 
 def test_installs_are_pinned(service: str) -> None:

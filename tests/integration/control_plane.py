@@ -143,6 +143,7 @@ def _define(plane: ControlPlane) -> None:
         plane.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load(file.read_text()))
     until(lambda: plane.http.get("/apis/serving.kserve.io/v1beta1/inferenceservices").is_success)
     until(lambda: plane.http.get("/apis/monitoring.coreos.com/v1/podmonitors").is_success)
+    until(lambda: plane.http.get("/apis/serving.knative.dev/v1/services").is_success)
 
 
 class Kubelet:

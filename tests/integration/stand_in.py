@@ -1,7 +1,9 @@
 """
-What stands in for KServe's and Kubernetes' controllers at a real API server.
+What stands in for KServe's, Knative's and Kubernetes' controllers at a real API server.
 
-It gives objects the status, and the pods, that the controllers would. Of what these do it proves nothing.
+It makes of an InferenceService what the controllers would, and gives objects the status, and the pods. Of what these do
+it proves nothing. In one thing it is worse than they are, as they may be for a while: in Standard mode the service says
+that it is ready as long as any pods are, be they those of before.
 """
 
 import threading
@@ -12,6 +14,7 @@ import httpx
 NAMESPACE = "/api/v1/namespaces/sentiment"
 SERVICES = "/apis/serving.kserve.io/v1beta1/namespaces/sentiment/inferenceservices"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/sentiment/deployments"
+KNATIVE = "/apis/serving.knative.dev/v1/namespaces/sentiment/services"
 ABSENT = "absent"
 """A tag that no registry has."""
 
@@ -41,18 +44,80 @@ class Controllers:
 
     def _run(self) -> None:
         while not self._end.wait(0.1):
-            for deployment in self._http.get(DEPLOYMENTS).json()["items"]:
+            for deployment in self._items(DEPLOYMENTS):
                 self._deployment(deployment)
-            for service in self._http.get(SERVICES).json()["items"]:
+            services = self._items(SERVICES)
+            for service in services:
                 self._service(service)
+            self._collect({service["metadata"]["uid"] for service in services})
+
+    def _items(self, path: str) -> list[Object]:
+        items: list[Object] = self._http.get(path).json()["items"]
+        return items
+
+    def _collect(self, owners: set[str]) -> None:
+        """
+        Delete what was made of a service that is gone.
+        """
+        for path in (DEPLOYMENTS, KNATIVE, f"{NAMESPACE}/pods"):
+            for thing in self._items(path):
+                of = [owner["uid"] for owner in thing["metadata"].get("ownerReferences", [])]
+                if of and not owners.intersection(of):
+                    self._http.delete(f"{path}/{thing['metadata']['name']}", params={"gracePeriodSeconds": "0"})
 
     def _deployment(self, live: Object) -> None:
-        replicas = live["spec"]["replicas"]
+        """
+        New pods that cannot start beside all of before.
+        """
+        replicas, status = live["spec"]["replicas"], {"observedGeneration": live["metadata"]["generation"]}
         counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), replicas)
-        status = {"observedGeneration": live["metadata"]["generation"], **counts}
-        self._status(f"{DEPLOYMENTS}/{live['metadata']['name']}", status)
+        if not _works(live["spec"]["template"]["spec"]):
+            counts |= {"replicas": replicas + 1, "updatedReplicas": 1}
+        self._status(f"{DEPLOYMENTS}/{live['metadata']['name']}", {**status, **counts})
 
     def _service(self, live: Object) -> None:
+        mode = live["metadata"]["annotations"]["serving.kserve.io/deploymentMode"]
+        for component, spec in live["spec"].items():
+            self._workload(mode, component, spec, live)
+            self._pod(component, spec, live)
+        status = self._of_revisions(live) if mode == "Knative" else {"conditions": _conditions(works=True)}
+        url = "http://sentiment-transformer.sentiment.example.com"
+        self._status(f"{SERVICES}/{live['metadata']['name']}", {"deploymentMode": mode, "url": url, **status})
+
+    def _workload(self, mode: str, component: str, spec: Object, live: Object) -> None:
+        """
+        A Deployment or Knative Service, made or brought up to date.
+        """
+        name = f"{live['metadata']['name']}-{component}"
+        template: Object = {"spec": {"containers": spec["containers"]}}
+        path, body = (
+            KNATIVE,
+            {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "spec": {"template": template}},
+        )
+        if mode == "Standard":
+            labels = {"app": name}
+            template["metadata"] = {"labels": labels}
+            spec = {"replicas": spec["minReplicas"], "selector": {"matchLabels": labels}, "template": template}
+            path, body = DEPLOYMENTS, {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec}
+        body["metadata"] = {"name": name, "ownerReferences": _owned_by(live)}
+        answer = self._http.patch(
+            f"{path}/{name}",
+            params={"fieldManager": "kserve", "force": "true"},
+            headers={"content-type": "application/apply-patch+yaml"},
+            json=body,
+        )
+        if mode == "Knative" and answer.is_success:
+            newest = f"{name}-{answer.json()['metadata']['generation']:05}"
+            works = _works(spec)
+            status = {
+                "observedGeneration": answer.json()["metadata"]["generation"],
+                "latestCreatedRevisionName": newest,
+                "latestReadyRevisionName": newest if works else "",
+                "conditions": [{"type": "Ready", "status": "True" if works else "False"}],
+            }
+            self._status(f"{path}/{name}", status)
+
+    def _of_revisions(self, live: Object) -> Object:
         """
         A revision for each change of the predictor; its share as canaryTrafficPercent says.
         """
@@ -62,10 +127,7 @@ class Controllers:
         number = len(self._templates)
         newest, before = f"sentiment-predictor-{number:05}", f"sentiment-predictor-{number - 1:05}"
         share = live["spec"]["predictor"].get("canaryTrafficPercent", 100)
-        works = not predictor["containers"][0]["image"].endswith(ABSENT)
-        for component, spec in live["spec"].items():
-            self._pod(component, spec, works=works or component == "transformer", live=live)
-        ready = {"status": "True" if works else "False", "reason": "" if works else "RevisionFailed"}
+        works = _works(predictor)
         components = {
             "latestCreatedRevision": newest,
             "latestReadyRevision": newest if works else before,
@@ -76,36 +138,14 @@ class Controllers:
                 {"revisionName": before, "latestRevision": False, "percent": 100 - share},
             ],
         }
-        status = {
-            "deploymentMode": "Knative",
-            "url": "http://sentiment-transformer.sentiment.example.com",
-            "conditions": [
-                {"type": "PredictorReady", **ready},
-                {"type": "TransformerReady", "status": "True"},
-                {"type": "Ready", **ready},
-            ],
-            "components": {"predictor": components},
-        }
-        self._status(f"{SERVICES}/{live['metadata']['name']}", status)
+        return {"conditions": _conditions(works=works), "components": {"predictor": components}}
 
-    def _pod(self, component: str, spec: Object, *, works: bool, live: Object) -> None:
-        containers = spec["containers"]
+    def _pod(self, component: str, spec: Object, live: Object) -> None:
+        containers, works = spec["containers"], _works(spec)
         name = f"sentiment-{component}-{abs(hash(str(containers))) % 100000}"
-        pod = {
-            "metadata": {
-                "name": name,
-                "labels": {**live["metadata"]["labels"], **spec["labels"]},
-                "ownerReferences": [
-                    {
-                        "apiVersion": live["apiVersion"],
-                        "kind": live["kind"],
-                        "name": live["metadata"]["name"],
-                        "uid": live["metadata"]["uid"],
-                    }
-                ],
-            },
-            "spec": {"nodeName": "here", "containers": containers},
-        }
+        labels = {**live["metadata"]["labels"], **spec["labels"]}
+        metadata = {"name": name, "labels": labels, "ownerReferences": _owned_by(live)}
+        pod = {"metadata": metadata, "spec": {"nodeName": "here", "containers": containers}}
         answer = self._http.post(f"{NAMESPACE}/pods", json=pod)
         if answer.status_code == httpx.codes.CREATED:
             self._event(answer.json(), "Normal" if works else "Warning", "Pulling" if works else "Failed")
@@ -125,3 +165,22 @@ class Controllers:
     def _status(self, path: str, status: Object) -> None:
         headers = {"content-type": "application/merge-patch+json"}
         self._http.patch(f"{path}/status", json={"status": status}, headers=headers)
+
+
+def _works(spec: Object) -> bool:
+    return not any(container["image"].endswith(ABSENT) for container in spec["containers"])
+
+
+def _conditions(*, works: bool) -> list[Object]:
+    ready = {"status": "True" if works else "False", "reason": "" if works else "RevisionFailed"}
+    return [
+        {"type": "PredictorReady", **ready},
+        {"type": "TransformerReady", "status": "True"},
+        {"type": "Ready", **ready},
+    ]
+
+
+def _owned_by(live: Object) -> list[Object]:
+    metadata = live["metadata"]
+    owner = {"apiVersion": live["apiVersion"], "kind": live["kind"], "name": metadata["name"], "uid": metadata["uid"]}
+    return [owner]

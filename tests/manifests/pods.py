@@ -32,8 +32,10 @@ class Container:
     @property
     def service(self) -> str:
         """
-        What runs in it: predictor, transformer, or redis.
+        What runs in it: predictor, transformer, redis, or ray, in the predictor's image.
         """
+        if self.spec["name"].startswith("ray-"):
+            return "ray"
         return re.sub(r"^(.*/)?(sentiment-)?", "", self.spec["image"]).partition(":")[0]
 
     @property
@@ -51,6 +53,8 @@ class Container:
         """
         if self.service == "redis":
             return {6379}
+        if self.service == "ray":
+            return {port["containerPort"] for port in self.spec["ports"]}
         http, grpc = DEFAULT_PORTS[self.service]
         return {int(self.flags.get("--http_port", http)), int(self.flags.get("--grpc_port", grpc))}
 
@@ -99,7 +103,8 @@ def pods_of(form: Form) -> list[Pod]:
     """
     The pods of a form, one of each sort.
     """
-    return [*_of_deployments(form), *_of_service(form)]
+    of_ray = [pods_of_ray(each["metadata"]["name"], each["spec"]) for each in form.of("RayCluster")]
+    return [*_of_deployments(form), *_of_service(form), *(pod for pods in of_ray for pod in pods)]
 
 
 def containers_of(form: Form) -> list[Container]:
@@ -114,6 +119,20 @@ def _of_deployments(form: Form) -> Iterator[Pod]:
         name, template = deployment["metadata"]["name"], deployment["spec"]["template"]
         containers = [Container(spec, has_probes=True) for spec in template["spec"]["containers"]]
         yield Pod(name, template["metadata"]["labels"], template["spec"], containers, host=name)
+
+
+def pods_of_ray(name: str, cluster: Object) -> Iterator[Pod]:
+    """
+    The pods that KubeRay makes of a RayCluster's spec, the head's and one of each group's (KubeRay 1.7, `pod.go`).
+    """
+    for kind, group in (
+        ("head", cluster["headGroupSpec"]),
+        *(("worker", each) for each in cluster["workerGroupSpecs"]),
+    ):
+        template = group["template"]
+        labels = {"ray.io/node-type": kind, "ray.io/is-ray-node": "yes", **template["metadata"]["labels"]}
+        containers = [Container(spec, has_probes=True) for spec in template["spec"]["containers"]]
+        yield Pod(f"ray-{kind}", labels, template["spec"], containers, host=f"{name}-{kind}")
 
 
 def _of_service(form: Form) -> Iterator[Pod]:

@@ -22,7 +22,7 @@ OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 # In the order that manifests/README.md asks for: the mode, what changes a part, the shape.
-_ANY_MODE = ["local", "external-redis", "image-pull-secret", "bf16"]
+_ANY_MODE = ["local", "external-redis", "image-pull-secret", "bf16", "tracing"]
 _KNATIVE = [*_ANY_MODE, "canary"]
 _STANDARD = [*_ANY_MODE, "keda", "older-paths", "cpu-nodes"]
 _SHAPES = ["collocated", "serving-runtime", "grpc"]
@@ -80,6 +80,7 @@ def _combinations() -> list[Form]:
         forms += [Form("base", (*mode, part)) for part in parts]
         for shape in ((), *((name,) for name in _SHAPES)):
             forms += [Form("base", (*mode, *chosen, *shape)) for chosen in ((), ("local",), together)]
+    forms += [Form("base", ("ray", "local")), *(Form("base", (*mode, "ray")) for mode in ((), ("standard",)))]
     return list(dict.fromkeys(forms))
 
 

@@ -171,10 +171,14 @@ def test_health(container: Container) -> None:
 
 def test_compose_is_hardened() -> None:
     """
-    Under compose nothing can write, has a capability, is root, or takes more than its share.
+    Under compose nothing can write but what monitoring keeps, has a capability, is root, or takes more than its share.
     """
     for name, service in COMPOSE["services"].items():
         assert service["read_only"] is True, name
+        mounts = [mount.split(":") for mount in service.get("volumes", ())]
+        writable = [source for source, *_, mode in mounts if mode != "ro"]
+        assert writable == (["prometheus"] if name == "prometheus" else [])
+        assert ("tmpfs" in service) == (name == "grafana")
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert int(service["user"].partition(":")[0]) > 0
@@ -183,11 +187,38 @@ def test_compose_is_hardened() -> None:
 
 def test_compose_is_closed() -> None:
     """
-    Under compose only the transformer has ports outside, and the rest is on a network that leads nowhere.
+    Under compose the transformer has ports outside, Grafana one on the loopback; the rest's network leads nowhere.
     """
     for name, service in COMPOSE["services"].items():
-        assert ("ports" in service) == ("public" in service["networks"]) == (name == "transformer")
+        assert ("ports" in service) == ("public" in service["networks"]) == (name in {"transformer", "grafana"})
+    assert all(port.startswith("127.0.0.1:") for port in COMPOSE["services"]["grafana"]["ports"])
     assert COMPOSE["networks"]["internal"] == {"internal": True}
+
+
+def test_compose_pins_images() -> None:
+    """
+    Every image under compose is of one version.
+    """
+    images = [service["image"] for service in COMPOSE["services"].values()]
+    assert [image for image in images if not re.fullmatch(r"[a-z/-]+:v?\d+\.\d+\.\d+(-[a-z]+)?", image)] == []
+
+
+def test_compose_has_monitoring_apart() -> None:
+    """
+    Under compose the service is what starts, and monitoring with its profile alone.
+    """
+    profiles = {name: service.get("profiles", []) for name, service in COMPOSE["services"].items()}
+    assert {name for name, of in profiles.items() if not of} == {"transformer", "predictor", "redis"}
+    assert {name for name, of in profiles.items() if of == ["monitoring"]} == {"prometheus", "grafana"}
+
+
+def test_compose_mounts_what_there_is() -> None:
+    """
+    Every file and folder that compose mounts is there.
+    """
+    mounts = [mount.split(":")[0] for service in COMPOSE["services"].values() for mount in service.get("volumes", ())]
+    assert [mount for mount in mounts if mount.startswith(".") and not (FOLDER / mount).exists()] == []
+    assert {mount for mount in mounts if not mount.startswith(".")} == set(COMPOSE["volumes"])
 
 
 def test_compose_has_the_redis_of_the_base() -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cache
 
 import pytest
+from opentelemetry.sdk import environment_variables
 from pydantic import ValidationError
 
 from predictor import openapi as predictor_openapi
@@ -14,14 +15,14 @@ from predictor.settings import PredictorSettings
 from transformer import openapi as transformer_openapi
 from transformer.settings import TransformerSettings
 
-from .pods import Container, containers_of, pods_of
+from .pods import Container, Pod, containers_of, pods_of
 from .rendered import OVERLAYS, ROOT, Form
 
 SETTINGS = {"predictor": PredictorSettings, "transformer": TransformerSettings}
 DOCUMENTS = {"predictor": predictor_openapi, "transformer": transformer_openapi}
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 UNITS = {"": Decimal(1), "m": Decimal("0.001"), "Mi": Decimal(2**20), "Gi": Decimal(2**30)}
-SECRETS = {"url": "redis://:password@sentiment-redis:6379/0", "password": "password"}
+SECRETS = {"url": "redis://:password@sentiment-redis:6379/0", "password": "password", "auth_token": "token"}
 # From SIGTERM to Knative's queue-proxy letting the container have it, while no request comes (`drainSleepDuration`).
 KNATIVE_QUIET_SECONDS = 30
 
@@ -103,18 +104,27 @@ def test_hardened(form: Form) -> None:
     No container runs as root, may become it, has a capability, or can write to its image or anything else.
     """
     for pod in pods_of(form):
-        assert "volumes" not in pod.spec
-        for container in pod.containers:
-            context = dict(container.spec["securityContext"])
-            assert context.pop("runAsUser") == (999 if container.service == "redis" else 65532)
-            assert context.pop("runAsGroup") > 0
-            assert context == {
-                "runAsNonRoot": True,
-                "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
-                "capabilities": {"drop": ["ALL"]},
-                "seccompProfile": {"type": "RuntimeDefault"},
-            }
+        check_hardened(pod)
+
+
+def check_hardened(pod: Pod) -> None:
+    """
+    The law above, of one pod; Ray has folders of its own to write to, within bounds, and they go with the pod.
+    """
+    ray = [container.service for container in pod.containers] == ["ray"]
+    assert [volume["name"] for volume in pod.spec.get("volumes", [])] == (["tmp", "shm"] if ray else [])
+    assert all(volume["emptyDir"]["sizeLimit"] for volume in pod.spec.get("volumes", []))
+    for container in pod.containers:
+        context = dict(container.spec["securityContext"])
+        assert context.pop("runAsUser") == (999 if container.service == "redis" else 65532)
+        assert context.pop("runAsGroup") > 0
+        assert context == {
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
 
 
 def test_strictest_profile(form: Form) -> None:
@@ -136,13 +146,17 @@ def test_accounts(form: Form) -> None:
 
 def test_settings(form: Form) -> None:
     """
-    Every environment variable of a service is one of its settings, with a possible value.
+    Every environment variable of a service is one of its settings, with a possible value, or OpenTelemetry's or Ray's.
     """
     for container in services_of(form):
         settings = SETTINGS[container.service]
-        given = {name.lower(): value for name, value in environment(container).items()}
-        assert set(given) <= set(settings.model_fields)
-        settings(**given)
+        given = environment(container)
+        of_traces = {name for name in given if name.startswith("OTEL_")}
+        assert of_traces <= set(vars(environment_variables))
+        of_ray = {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
+        ours = {name.lower(): value for name, value in given.items() if name not in of_traces | of_ray}
+        assert set(ours) <= set(settings.model_fields)
+        settings(**ours)
 
 
 def test_settings_would_fail() -> None:
@@ -224,6 +238,7 @@ def test_no_secret(form: Form) -> None:
     assert form.of("Secret") == []
     env = [each for container in containers_of(form) for each in container.spec["env"]]
     references = [each["valueFrom"]["secretKeyRef"] for each in env if "valueFrom" in each]
-    assert {reference["name"] for reference in references} == {"sentiment-redis"}
+    ray = {"sentiment-ray"} if form.of("RayCluster") else set()  # which KubeRay makes
+    assert {reference["name"] for reference in references} == {"sentiment-redis"} | ray
     assert {reference["key"] for reference in references} <= set(SECRETS)
     assert not any(word in json.dumps(form.objects) for word in ("redis://", "rediss://"))

@@ -19,6 +19,7 @@ KINDS = [
     "PodDisruptionBudget",
     "PodMonitor",
     "PrometheusRule",
+    "RayCluster",
     "Service",
     "ServiceAccount",
     "ServingRuntime",

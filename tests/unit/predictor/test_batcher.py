@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictor.batcher import Batcher
-from serving.errors import InternalError, Overloaded
+from serving.errors import InternalError, Overloaded, Unavailable
 
 POISON = -1
 HANGS_SECONDS = 10  # after which a test that waits in vain fails
@@ -245,6 +245,19 @@ async def test_failure_is_ours() -> None:
             await batcher.submit([[1, POISON]])
     assert "poison" not in caught.value.message
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+async def test_nothing_to_compute_with() -> None:
+    """
+    Where the engine has no replica now, the request is told to come again.
+    """
+
+    def classify(batch: Sequence[Sequence[int]]) -> Any:
+        raise Unavailable("later")
+
+    async with _running(classify) as batcher:
+        with pytest.raises(Unavailable, match="later"):
+            await batcher.submit([[1, 0]])
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3])

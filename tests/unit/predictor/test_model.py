@@ -77,6 +77,22 @@ async def test_larger_than_the_queue(model: SentimentPredictor) -> None:
     assert len((await model({"text": ["good " * 600] * 3}, {}))[0]["predictions"]) == 3
 
 
+async def test_readiness_is_the_engines(artifact: Artifact, classifier: Classifier) -> None:
+    """
+    An open model is ready while its engine has something to compute with.
+    """
+    there = [True]
+    batcher = Batcher(classifier.classify, threads=1, max_batch_tokens=64, max_queue_tokens=1000, max_wait_seconds=3600)
+    tokenizer = TextTokenizer(artifact, threads=1)
+    model = SentimentPredictor("m", artifact, tokenizer, batcher, max_texts=8, available=lambda: there[0])
+    assert not await model.healthy()
+    await model.open()
+    assert await model.healthy()
+    there[0] = False
+    assert not await model.healthy()
+    await model.close()
+
+
 async def test_labels_of_another_model(artifact: Artifact) -> None:
     """
     A model whose scores are not those of its labels does not become ready.

@@ -16,15 +16,24 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def answers() -> dict[str, str]:
     """
-    Every command that would be run; each succeeds, and kubectl has an empty setting.
+    What commands print, by a word of theirs; to be changed by a test.
+    """
+    return {"configmap": '{"urlScheme": "http"}', "inspect": "sha256:1d2e", "clusters": "another\n"}
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str]) -> list[list[str]]:
+    """
+    Every command that would be run; each succeeds.
     """
     run: list[list[str]] = []
 
     def record(command: list[Any], **_: Any) -> subprocess.CompletedProcess[str]:
         run.append([Path(command[0]).name, *map(str, command[1:])])
-        return subprocess.CompletedProcess(command, 0, '{"urlScheme": "http"}' if "get" in command else "", "")
+        printed = [answer for word, answer in answers.items() if word in command]
+        return subprocess.CompletedProcess(command, 0, "".join(printed), "")
 
     monkeypatch.setattr(subprocess, "run", record)
     return run
@@ -63,13 +72,33 @@ def test_up(commands: list[list[str]], tool: Tool) -> None:
         "apply .*/kserve.yaml",
         "build --builder docker",
         r"docker tag sentiment-predictor:(\S+) dev.local/sentiment-predictor:\1$",
+        r"docker tag sentiment-predictor:(\S+) dev.local/sentiment-predictor:\1-1d2e$",
+        r"docker save .* dev.local/sentiment-predictor:(\S+) dev.local/sentiment-predictor:\1-1d2e$",
         f"{tool.name} .*load",
         r"docker tag sentiment-transformer:(\S+) dev.local/sentiment-transformer:\1$",
         f"{tool.name} .*load",
-        f"deploy {tool.name} --context {tool.context}",
+        f"deploy {tool.name} --context {tool.context} --image=dev.local/.*predictor:.*-1d2e .*transformer:.*-1d2e",
     ]
     found = iter(lines)
     assert [step for step in steps if not any(re.search(step, line) for line in found)] == []
+
+
+def test_kind_that_stands_still(commands: list[list[str]], answers: dict[str, str]) -> None:
+    """
+    A cluster of kind that is there is not made again, and its node is started: a reboot has stopped it.
+    """
+    answers["clusters"] = "another\nsentiment\n"
+    KIND.start(Podman())
+    assert [" ".join(command) for command in commands] == ["kind get clusters", "podman start sentiment-control-plane"]
+
+
+def test_minikube_that_stands_still(commands: list[list[str]]) -> None:
+    """
+    Where it is minikube, it is told to start, running or not: it leaves alone what runs.
+    """
+    MINIKUBE.start(Docker())
+    [command] = commands
+    assert command[:4] == ["minikube", "start", "--profile", "sentiment"]
 
 
 def test_settings(commands: list[list[str]]) -> None:

@@ -51,6 +51,26 @@ def test_render() -> None:
         service_of([thing("Service")])
 
 
+def images_of(objects: list[Object]) -> set[str]:
+    """
+    The images that an overlay's service runs.
+    """
+    parts = service_of(objects)["spec"].values()
+    return {container["image"] for part in parts for container in part["containers"]}
+
+
+def test_other_images() -> None:
+    """
+    An image takes the place of the overlay's of the same name, whatever registry, tag and digest either has.
+    """
+    digest = "host:5000/team/sentiment-predictor@sha256:abc"
+    assert images_of(render("kind", [digest])) == {digest, *(i for i in images_of(render("kind")) if "transf" in i)}
+    tags = ["sentiment-predictor:1", "sentiment-transformer:2"]
+    assert images_of(render("eks", tags)) == set(tags)
+    with pytest.raises(Failure, match="kind has no image sentiment-predictr"):
+        render("kind", ["dev.local/sentiment-predictr:1"])
+
+
 def test_kustomize_refuses(tmp_path: Any) -> None:
     """
     What kustomize says of an overlay is said on.

@@ -87,3 +87,28 @@ def test_deployment(status: Object, lack: str) -> None:
     """
     live = {"kind": "Deployment", "metadata": {"generation": 2}, "spec": {"replicas": 1}, "status": status}
     assert missing(live) == lack
+
+
+NEWEST = {"latestCreatedRevisionName": "r-2", "latestReadyRevisionName": "r-2"}
+
+
+@pytest.mark.parametrize(
+    ("status", "lack"),
+    [
+        ({"observedGeneration": 2, **NEWEST, "conditions": [{"type": "Ready", "status": "True"}]}, ""),
+        ({"observedGeneration": 1, **NEWEST, "conditions": [{"type": "Ready", "status": "True"}]}, "not seen yet"),
+        ({"observedGeneration": 2, **NEWEST, "latestReadyRevisionName": "r-1"}, "r-2 is not ready"),
+        ({"observedGeneration": 2}, "its revision is not ready"),
+        (
+            {"observedGeneration": 2, **NEWEST, "conditions": [{"type": "Ready", "status": "Unknown"}]},
+            "Ready is Unknown",
+        ),
+        ({"observedGeneration": 2, **NEWEST}, "Ready is not said yet"),
+    ],
+)
+def test_knative_service(status: Object, lack: str) -> None:
+    """
+    A Service of Knative's is ready once its newest revision is, and the routes to it.
+    """
+    live = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"generation": 2}, "status": status}
+    assert missing(live) == lack

@@ -94,14 +94,20 @@ def test_answer_of_something_else(body: str | None) -> None:
     assert refusal(error)[0] == "apply Service s: the cluster answers 502 Bad Gateway"
 
 
-@pytest.mark.parametrize("kind", ["InferenceService", "PodMonitor", "Widget"])
+@pytest.mark.parametrize("kind", ["InferenceService", "Knative Service", "PodMonitor", "Widget"])
 def test_unknown_kind(kind: str) -> None:
     """
     A kind without a definition is named, with what brings it.
     """
     line, step = refusal(ResourceNotFoundError("No matches"), f"read {kind} x")
     assert line == f"read {kind} x: the cluster has no {kind}, its definition is missing"
-    assert {"InferenceService": "KServe", "PodMonitor": "operator", "Widget": "leave it out"}[kind] in step
+    steps = {
+        "InferenceService": "KServe",
+        "Knative Service": "Knative",
+        "PodMonitor": "operator",
+        "Widget": "leave it out",
+    }
+    assert steps[kind] in step
 
 
 def test_nobody_there() -> None:

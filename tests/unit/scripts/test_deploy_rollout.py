@@ -67,7 +67,7 @@ def rolling(cluster: FakeCluster) -> tuple[Rollout, io.StringIO]:
     A rollout, and what it tells.
     """
     told = io.StringIO()
-    return Rollout(cast("Cluster", cluster), [SERVICE], Console(file=told, width=300)), told
+    return Rollout(cast("Cluster", cluster), SERVICE, Console(file=told, width=300)), told
 
 
 def stuck(reason: str = "ImagePullBackOff") -> Object:
@@ -91,7 +91,7 @@ def test_ready_means_that_it_stays_so(clock: list[float]) -> None:
     """
     A service that was ready before is not taken for ready while it can still be the word of before.
     """
-    rolling(FakeCluster(clock, lambda now: now < SETTLE_SECONDS / 2 or now >= 60))[0].wait(600)
+    rolling(FakeCluster(clock, lambda now: now < SETTLE_SECONDS / 2 or now >= 60))[0].wait([SERVICE], 600)
     assert clock[0] >= 60 + SETTLE_SECONDS
 
 
@@ -101,7 +101,7 @@ def test_cause_that_lasts(clock: list[float]) -> None:
     """
     way, told = rolling(FakeCluster(clock, lambda _: False, pods=lambda _: [stuck()]))
     with pytest.raises(Failure, match=r"not ready after 60 s: Pod p: the image cannot be pulled.*\n  next: push it"):
-        way.wait(600)
+        way.wait([SERVICE], 600)
     way.explain()
     assert "the image cannot be pulled" in told.getvalue()
 
@@ -112,7 +112,7 @@ def test_cause_that_goes(clock: list[float]) -> None:
     """
     pods = [[stuck()], []]
     cluster = FakeCluster(clock, lambda now: now >= 300, pods=lambda now: pods[int(now // (PATIENCE_SECONDS / 2)) % 2])
-    rolling(cluster)[0].wait(600)
+    rolling(cluster)[0].wait([SERVICE], 600)
 
 
 def test_time_is_over(clock: list[float]) -> None:
@@ -123,7 +123,7 @@ def test_time_is_over(clock: list[float]) -> None:
     with pytest.raises(
         Failure, match="not ready after 30 s: InferenceService sentiment: PredictorReady is not said yet"
     ):
-        way.wait(30)
+        way.wait([SERVICE], 30)
 
 
 def test_api_server_that_is_away(clock: list[float]) -> None:
@@ -136,7 +136,7 @@ def test_api_server_that_is_away(clock: list[float]) -> None:
             raise Failure("no cluster answers")
         return True
 
-    rolling(FakeCluster(clock, ready))[0].wait(600)
+    rolling(FakeCluster(clock, ready))[0].wait([SERVICE], 600)
 
 
 def test_events(clock: list[float]) -> None:
@@ -151,7 +151,7 @@ def test_events(clock: list[float]) -> None:
         return [event("0", "of before", reason="Old"), *([second, first, again] if now > 0 else [])]
 
     way, told = rolling(FakeCluster(clock, lambda _: True, events=events))
-    way.wait(60)
+    way.wait([SERVICE], 60)
     lines = [line.partition(" s  ")[2] for line in told.getvalue().splitlines() if "ReplicaSet" in line]
     assert lines == [
         'ReplicaSet r-1  FailedCreate: pods "r-1-abc" is forbidden',
