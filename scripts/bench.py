@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmark import cores, engine, equality, metrics, service, start
 from local.machine import processor
-from predictor.artifact import NumericMode
+from predictor.artifact import ArtifactError, NumericMode, open_artifact
 from predictor.cores import granted_cores
 from predictor.settings import EMBEDDED_MODEL
 from serving import logs
@@ -39,6 +39,11 @@ def main() -> None:
     parser.add_argument("--equality", type=int, metavar="TEXTS", help="compare answers instead of measuring speed")
     options = parser.parse_args()
     logs.configure("console", "warning")
+    try:
+        for model in options.model_dir:
+            open_artifact(model, numeric_mode=options.numeric_mode)
+    except ArtifactError as error:
+        sys.exit(f"error: {error}")
     if options.equality:
         for model in options.model_dir:
             compare(model, options.numeric_mode, options.equality)

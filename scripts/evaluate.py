@@ -18,7 +18,7 @@ import torch
 from tokenizers import Tokenizer
 
 from benchmark.engine import EagerClassifier, interleaved, sst2_like
-from predictor.artifact import Artifact, NumericMode, open_artifact
+from predictor.artifact import Artifact, ArtifactError, NumericMode, open_artifact
 from predictor.classifier import Classifier, load
 from predictor.settings import EMBEDDED_MODEL
 from serving import logs
@@ -42,6 +42,10 @@ def main() -> None:
     if options.mode:
         print(json.dumps(judge(options.model_dir, options.tsv, options.mode)))
         return
+    try:
+        _rows(options.tsv, open_artifact(options.model_dir, numeric_mode=REFERENCE))
+    except (ArtifactError, ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
     size = sum(file.stat().st_size for file in options.model_dir.glob("*.safetensors")) / 2**20
     print(f"{options.model_dir.name}, {size:.0f} MiB on disk in every mode, one thread")
     print("".join(f"{column:>16}" for column in COLUMNS))
@@ -114,13 +118,30 @@ def _load(artifact: Artifact, mode: str) -> Classifier:
 
 
 def _read(artifact: Artifact, tsv: Path) -> tuple[list[list[int]], list[int]]:
-    with tsv.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    texts, labels = _rows(tsv, artifact)
     tokenizer = Tokenizer.from_file(str(artifact.path / "tokenizer.json"))
     tokenizer.enable_truncation(artifact.max_tokens)
     tokenizer.no_padding()
-    encodings = tokenizer.encode_batch_fast([row["sentence"] for row in rows])
-    return [encoding.ids for encoding in encodings], [int(row["label"]) for row in rows]
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)], labels
+
+
+def _rows(tsv: Path, artifact: Artifact) -> tuple[list[str], list[int]]:
+    """
+    Texts and the columns of their labels.
+
+    Raises:
+        ValueError: the file is no such table, or a label no column of the model's scores.
+        OSError: it cannot be read.
+    """
+    with tsv.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    if not rows or not {"sentence", "label"} <= rows[0].keys():
+        raise ValueError(f"{tsv} must be tab-separated, with a header that has sentence and label, and rows below it")
+    known = {str(column): column for column in range(len(artifact.labels))}
+    for number, row in enumerate(rows, start=2):
+        if row["label"] not in known:
+            raise ValueError(f"{tsv}:{number}: the label must be a number, one of {', '.join(known)}")
+    return [row["sentence"] for row in rows], [known[row["label"]] for row in rows]
 
 
 if __name__ == "__main__":
