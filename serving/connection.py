@@ -1,29 +1,56 @@
 """
-One HTTP connection: uvicorn's, with bounds on what comes before a body and after an early answer.
+One HTTP connection: uvicorn's, with bounds on what a client may send, and on how long anything is waited for.
 
-Uvicorn waits for a request's head for ever and takes one of any length (uvicorn #157); it answers a malformed one in
-plain text; it loses the body of a request that offers an upgrade, as Java's HttpClient does with the first of each
-connection (uvicorn #2722); and it closes at once after an early answer, which TCP's reset then takes from a client that
-still sends (RFC 9112, 9.6).
+Uvicorn waits for a request's head for ever and takes one of any length (uvicorn #157), trailers likewise; it answers a
+malformed one in plain text; it loses the body of a request that offers an upgrade, as Java's HttpClient does with the
+first of each connection (uvicorn #2722); it closes at once after an early answer, which TCP's reset then takes from a
+client that still sends (RFC 9112, 9.6); and of pipelined requests it tells only the newest that the client has left.
 """
 
 import asyncio
-from http import HTTPStatus
+from collections import deque
+from enum import Enum, auto
 from typing import Any
 
 import httptools
-import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving import errors
-
-_log = structlog.get_logger("access")
+from serving.observer import Observer
+from serving.refusal import refusal
 
 # h11's bound, and as there of what is read before the head's end is found: a read takes up to 256 KiB more at once.
 MAX_HEAD_BYTES = 64 * 1024
-# How long a client may go on sending what was refused before the reset.
+# With the 64 KiB that each may hold of a body that nobody counts, half a gibibyte.
+MAX_CONNECTIONS = 8192
+MAX_PIPELINED = 100
+# How long a client may go on sending what was refused before the reset, and how long it may leave an answer unread.
 _LINGER_SECONDS = 1.0
+_UNREAD_SECONDS = 30.0
 _FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class _State(Enum):
+    """
+    What is read now.
+    """
+
+    IDLE = auto()  # nothing, before the first request or between two
+    HEAD = auto()
+    BODY = auto()  # and trailers
+    RETOLD = auto()  # a head that the parser is told again
+    LAST = auto()  # what is left of a request that was answered, the connection's last
+    REFUSED = auto()  # whatever still comes, and drops it
+    CLOSING = auto()  # nothing any more; the answer is on its way
+
+
+class _Wait(Enum):
+    """
+    What happens next is not the client's next bytes, but this.
+    """
+
+    ANSWERED = auto()
+    ANSWER_READ = auto()
 
 
 class _Answering:
@@ -46,122 +73,166 @@ class BoundedHttp(HttpToolsProtocol):
 
     Args:
         receive_timeout_seconds: longest wait for a head, and for the rest of a body that was answered before its end.
+        observer: hears of each request that is refused here.
     """
 
-    def __init__(self, *args: Any, receive_timeout_seconds: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, receive_timeout_seconds: float, observer: Observer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._receive_timeout_seconds = receive_timeout_seconds
-        self._deadline: asyncio.TimerHandle | None = None
-        self._head_bytes = 0
-        self._in_head = True
-        self._in_message = False
-        self._retelling = False
-        self._ending = False
-        self._refused = False
+        self._observer = observer
+        self._state = _State.IDLE
+        self._open: deque[RequestResponseCycle] = deque()  # requests that are not answered, the oldest first
+        self._overhead_bytes = 0  # read since a head or a piece of a body was whole
+        self._awaited: _State | _Wait | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as upstream
         """
         Begin; a client that says nothing is not waited for for ever.
         """
         super().connection_made(transport)
-        self._set_deadline()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self.connections.discard(self)
+            self._refuse(errors.Unavailable("too many connections are open; try again shortly"))
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """
         End.
         """
-        self._unset_deadline()
+        self._state = self._awaited = _State.CLOSING
+        if self._timer:
+            self._timer.cancel()
+        self._abandon()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """
         Take in what was read; a fault in it ends the connection with an answer that names it.
         """
-        self._unset_keepalive_if_required()
-        if self._refused:
+        if self._state in (_State.REFUSED, _State.CLOSING):
             return
-        was_in_head = self._in_head
+        self._overhead_bytes += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserError:
             self._refuse(errors.InvalidRequest("no HTTP/1.1; its first line, a header or a chunk is not well-formed"))
-            return
-        if self._in_head and was_in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(errors.HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes"))
-            elif self._deadline is None:
-                self._set_deadline()
-        elif self._deadline is None and not self._in_message and self.cycle.response_complete:
-            self._set_deadline()  # the rest of what was answered early is in, and a next request may come
+        if self._overhead_bytes > MAX_HEAD_BYTES:
+            self._refuse(errors.HeadTooLarge(f"the request's head or trailers are larger than {MAX_HEAD_BYTES} bytes"))
+        if len(self._open) > MAX_PIPELINED:
+            self._refuse(errors.Overloaded("too many requests at once on one connection; wait for answers"))
+        self._watch()
 
     def on_message_begin(self) -> None:
         """
         A request's first byte.
         """
-        if not self._retelling:
-            self._in_head = self._in_message = True
-            self._head_bytes = 0
+        if self._state is _State.IDLE:
+            self._state = _State.HEAD
             super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """
         A part of its target.
         """
-        if not self._retelling:
+        if self._state is _State.HEAD:
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """
-        One of its headers.
+        One of its headers; a trailer is none (RFC 9110, 6.5.1).
         """
-        if not self._retelling:
+        if self._state is _State.HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """
         Its head's end: the application begins.
         """
-        if not self._retelling:
-            self._in_head = False
-            self._unset_deadline()
+        self._overhead_bytes = 0
+        if self._state is _State.HEAD:
             super().on_headers_complete()
             self.cycle.transport = _Answering(self)  # type: ignore[assignment]  # all of it that is used there
+            self._open.append(self.cycle)
+            self._state = _State.BODY
+        elif self._state is _State.RETOLD:
+            self._state = _State.BODY
+
+    def on_body(self, body: bytes) -> None:
+        """
+        A piece of its body.
+        """
+        self._overhead_bytes = 0
+        if self._state is _State.BODY:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """
         Its last byte; after an upgrade's head the parser says so too early.
         """
-        if not self.parser.should_upgrade():
-            self._in_message = False
-            self._unset_deadline()
+        self._overhead_bytes = 0
+        if self._state is _State.LAST:
+            self._close()
+        elif self._state is _State.BODY and not self.parser.should_upgrade():
+            self._state = _State.IDLE
             super().on_message_complete()
-            if self._ending:
-                self.transport.close()
 
     def on_response_complete(self) -> None:
         """
         Its answer is out; where that came before its last byte, the rest is read and dropped, for a while.
         """
-        super().on_response_complete()
-        if self._in_message and self._deadline is None:
-            self._set_deadline()
+        self.server_state.total_requests += 1
+        if self._open and not self.transport.is_closing():  # not after `end`
+            self._open.popleft()
+            self.flow.resume_reading()
+            self._start_next()
+            self._watch()
+
+    def pause_writing(self) -> None:
+        """
+        The client does not read its answers.
+        """
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """
+        It has read them.
+        """
+        super().resume_writing()
+        self._start_next()
+        self._watch()
 
     def end(self) -> None:
         """
-        Close, once the request is in; `on_response_complete` bounds the wait.
+        Close, once the request is in.
         """
-        self._ending = True
+        self._open.clear()
         self.pipeline.clear()
-        if not self._in_message:
-            self.transport.close()
+        if self._state is _State.BODY:
+            self._state = _State.LAST
+            self.flow.resume_reading()
+        elif self._state in (_State.IDLE, _State.HEAD):
+            self._close()
+        self._watch()
+
+    def _start_next(self) -> None:
+        if self.pipeline and len(self.pipeline) == len(self._open):  # none is at work
+            self._start_asgi_task(*self.pipeline.pop())
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # while answers are not read no request is worked on: the next answer would keep its place for as long
+        if self.flow.write_paused:
+            self.pipeline.append((cycle, app))
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def _feed(self, data: bytes) -> None:
         while data:
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
+                data = data[upgrade.args[0] :] if self._state is _State.BODY else b""
                 self._go_on()
             else:
                 return
@@ -169,39 +240,71 @@ class BoundedHttp(HttpToolsProtocol):
     def _go_on(self) -> None:
         # We upgrade to nothing, so the request goes on as it is (RFC 9110, 7.8). The parser takes it for over, and is
         # told again what frames the body.
-        framing = [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
-        self._retelling = True
-        self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
-        self._retelling = False
+        if self._state is _State.BODY:
+            self._state = _State.RETOLD
+            framing = [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
+            self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
 
     def _refuse(self, error: errors.ServiceError) -> None:
-        _log.info("refused", status=error.status, error_type=error.error_type, client=self.client and self.client[0])
-        if self.cycle and not self.cycle.response_complete:  # nobody waits for the answer before
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        answer = errors.response(error, fastapi_style=False)
-        headers = [*answer.raw_headers, (b"connection", b"close")]
-        lines = [b"HTTP/1.1 %d %b" % (answer.status_code, HTTPStatus(answer.status_code).phrase.encode())]
-        lines += [b"%b: %b" % header for header in dict(headers).items()]
-        self.transport.write(b"\r\n".join([*lines, b"", bytes(answer.body)]))
+        if self._state in (_State.REFUSED, _State.CLOSING):
+            return
+        begun = [*self._open, self.cycle] if self._state is _State.BODY else self._open
+        if self._state is not _State.LAST and not any(cycle.response_started for cycle in begun):
+            headers = [] if self._state is _State.IDLE else self.headers
+            client = self.client[0] if self.client else ""
+            self.transport.write(refusal(error, headers, client, self._observer))
+        self._abandon()  # nobody waits for the answers before
         self.transport.write_eof()
-        self._refused = True
-        self._unset_deadline()
-        self._deadline = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self.flow.resume_reading()
+        self._state = _State.REFUSED
 
-    def _set_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self._receive_timeout_seconds, self._too_late)
+    def _abandon(self) -> None:
+        for cycle in self._open:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._open.clear()
+        self.pipeline.clear()
 
-    def _unset_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _close(self) -> None:
+        self._state = _State.CLOSING
+        self.transport.close()
+
+    def _watch(self) -> None:
+        awaited = self._now_awaited()
+        if awaited is self._awaited:
+            return
+        self._awaited = awaited
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
+        seconds = self._patience_seconds(awaited)
+        if seconds is not None:
+            self._timer = self.loop.call_later(seconds, self._too_late)
+
+    def _now_awaited(self) -> _State | _Wait:
+        if self._state in (_State.REFUSED, _State.CLOSING):
+            return self._state
+        if self.flow.write_paused:
+            return _Wait.ANSWER_READ
+        return _Wait.ANSWERED if self._open else self._state
+
+    def _patience_seconds(self, awaited: _State | _Wait) -> float | None:
+        match awaited:
+            case _Wait.ANSWERED:
+                return None  # the application's layers bound it
+            case _Wait.ANSWER_READ | _State.CLOSING:
+                return _UNREAD_SECONDS
+            case _State.REFUSED:
+                return _LINGER_SECONDS
+            case _State.IDLE if self.cycle:
+                return self.timeout_keep_alive
+            case _:
+                return self._receive_timeout_seconds
 
     def _too_late(self) -> None:
-        self._deadline = None
-        if self.cycle and not self.cycle.response_complete:
-            self._set_deadline()  # the request before is not answered yet
-        elif self._in_message and self._in_head:
+        if self._awaited is _State.HEAD:
             self._refuse(errors.SlowRequest(self._receive_timeout_seconds))
+            self._watch()
         else:
-            self.transport.close()
+            self._abandon()
+            self.transport.abort()

@@ -60,7 +60,9 @@ class RestServer(RESTServer):
         super().__init__(
             "kserve.model_server:app", dataplane, repository, http_port=0, grace_period=settings.grace_seconds
         )
-        self.config.http = partial(BoundedHttp, receive_timeout_seconds=settings.receive_timeout_seconds)  # type: ignore[assignment]  # annotated as a class
+        self.config.http = partial(  # type: ignore[assignment]  # annotated as a class
+            BoundedHttp, receive_timeout_seconds=settings.receive_timeout_seconds, observer=observer
+        )
         self.config.ws = "none"
         self.config.proxy_headers = False  # uvicorn believes whatever comes from loopback
         self._server = RestUvicorn(self.config)

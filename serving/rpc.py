@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 from grpc import aio
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -28,6 +27,14 @@ from serving.settings import ServingSettings
 
 _log = structlog.get_logger("access")
 _ENVELOPE_BYTES = 64 * 1024
+# Calls of one connection; a client keeps further ones back.
+_MAX_CALLS = 256
+# Calls of all connections beyond those at work: probes, and those whose client is silent or does not read its answer.
+_MAX_IDLE_CALLS = 1024
+# Such a call ends with its connection: gRPC has no other end for one whose answer is on its way (`abort` would keep the
+# answer). After this time clients are told to open another connection, and calls then have time to end.
+_CONNECTION_SECONDS = 120
+_ANSWER_SECONDS = 40
 
 
 class GrpcAccess(aio.ServerInterceptor):
@@ -65,20 +72,19 @@ class GrpcAccess(aio.ServerInterceptor):
             current.fields["error_type"] = "client_left"
             raise
         except Exception as exc:  # noqa: BLE001  # every exception has its status
-            error = _error_of(exc)
+            error = errors.translate(exc)
             status = error.status
             current.fields["error_type"] = error.error_type
             if isinstance(error, errors.InternalError):
                 _log.error("fault", request_id=current.request_id, exc_info=exc)
-            await context.abort(error.grpc_status, error.message, (*context.trailing_metadata(), *_metadata(error)))
+            refusal = error.grpc_status, error.message, (*context.trailing_metadata(), *_metadata(error))
+            del error
         finally:
             self._observer.end(current, status)
-
-
-def _error_of(exc: Exception) -> errors.ServiceError:
-    if isinstance(exc, DecodeError):
-        return errors.InvalidRequest("the bytes are not the protobuf message that this method takes")
-    return errors.translate(exc)
+        # Not where the exception is at hand: gRPC keeps what this raises, and with it the question and the answer that
+        # the exception's frames hold, until the next full collection.
+        await context.abort(*refusal)
+        return None
 
 
 def _metadata(error: errors.ServiceError) -> list[tuple[str, str]]:
@@ -104,17 +110,20 @@ def build(  # noqa: PLR0913  # the parts of a server
     Raises:
         OSError: the port is taken. gRPC's default would share it with another process and split the requests.
     """
-    limit = settings.max_body_bytes + _ENVELOPE_BYTES
     answers = HeldAnswers()
     unread, access, admit = rpc_admission.around(
         GrpcAccess(observer), admission, timeout_seconds=settings.receive_timeout_seconds
     )
     server = aio.server(
         interceptors=(unread, access, answers, admit),
+        maximum_concurrent_rpcs=settings.max_requests_in_flight + _MAX_IDLE_CALLS,
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", limit),
+            ("grpc.max_receive_message_length", settings.max_body_bytes + _ENVELOPE_BYTES),
+            ("grpc.max_concurrent_streams", _MAX_CALLS),
+            ("grpc.max_connection_age_ms", int(1000 * _CONNECTION_SECONDS)),
+            ("grpc.max_connection_age_grace_ms", int(1000 * (settings.receive_timeout_seconds + _ANSWER_SECONDS))),
         ],
     )
     add_GRPCInferenceServiceServicer_to_server(InferenceServicer(dataplane, repository), server)

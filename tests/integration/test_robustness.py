@@ -10,13 +10,14 @@ import re
 import select
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 
 import httpx
 import psutil
 import pytest
 
-from processes import Service, predictor, transformer, until
+from processes import Service, held_predictor, metric, predictor, transformer, until
 from test_predict import BULK, PREDICT
 
 INFER = "/v2/models/sentiment/infer"
@@ -62,10 +63,25 @@ def resident_bytes(service: Service) -> int:
     return resident
 
 
+def refused(service: Service, status: int) -> float:
+    """
+    How many requests were refused so before they had a route.
+    """
+    labels = f'protocol="rest",route="unknown",status="{status}"'
+    return sum(
+        float(line.split()[-1])
+        for line in httpx.get(f"{service.url}/metrics").text.splitlines()
+        if "_requests_total{" in line and labels in line
+    )
+
+
 WELL_FORMED = {
     "plain": request(LENGTH),
     "chunked": request(CHUNKED, body=CHUNKS),
     "chunked, with trailers": request(CHUNKED, body=CHUNKS[:-2] + b"x: 1\r\n\r\n"),
+    "chunked, with trailers that would matter in the head": request(
+        CHUNKED, body=CHUNKS[:-2] + b"content-encoding: br\r\nexpect: 100-continue\r\n\r\n"
+    ),
     "expect: 100-continue": request(LENGTH, b"expect: 100-continue\r\n"),
     "an offer of HTTP/2": request(
         LENGTH, b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
@@ -166,12 +182,17 @@ def test_well_formed_is_served(service: Service, content: bytes) -> None:
 def test_malformed_ends_the_connection(service: Service, content: bytes) -> None:
     """
     What is not HTTP, or can be read in two ways, gets 400 in the contract's shape, and nothing behind it is read.
+
+    It is counted, and has its line under the request id that the client is told.
     """
-    before = service.log.read_text().count('"refused"')
+    before = refused(service, 400)
     received = exchange(service, content)
     assert statuses(received) == [400]
     assert set(json.loads(received.partition(b"\r\n\r\n")[2])) == {"error", "error_type"}
-    assert service.log.read_text().count('"refused"') == before + 1
+    assert refused(service, 400) == before + 1
+    [name] = re.findall(rb"x-request-id: (\S+)", received)
+    lines = [json.loads(line) for line in service.log.read_text().splitlines() if name.decode() in line]
+    assert (400, "validation") in [(line["status"], line["error_type"]) for line in lines]
     assert service.ready()
 
 
@@ -185,6 +206,73 @@ def test_flood_of_headers_is_refused(service: Service, header: bytes) -> None:
             connection.sendall(b"GET / HTTP/1.1\r\n" + header)
         assert statuses(connection.recv(65536)) == [431]
     assert service.ready()
+
+
+@pytest.mark.parametrize("part", [b"a:b\r\n" * 13_000, b"x" * 65536], ids=["many", "one"])
+def test_flood_of_trailers_is_refused(service: Service, part: bytes) -> None:
+    """
+    Trailers without an end, or one, get 431 and take no memory.
+    """
+    before = resident_bytes(service)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        connection.sendall(request(CHUNKED, body=b"1\r\n{\r\n0\r\na: "))
+        for _ in range(1000):
+            if select.select([connection], [], [], 0)[0]:
+                break
+            connection.sendall(part)
+        assert statuses(connection.recv(65536)) == [431]
+    assert resident_bytes(service) < before + 32 * MEBIBYTE
+    assert service.ready()
+
+
+def test_head_begun_after_an_answer_ends(predictor_service: Service) -> None:
+    """
+    A client that was answered and then begins a request, by a byte, is not waited for longer than for its first.
+    """
+    live = request(body=b"", start=b"GET /v2/health/live HTTP/1.1")
+    with (
+        transformer(predictor_service.port, RECEIVE_TIMEOUT_SECONDS="1") as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection,
+    ):
+        connection.sendall(live)
+        assert statuses(connection.recv(65536)) == [200]
+        connection.sendall(b"P")
+        assert statuses(b"".join(iter(lambda: connection.recv(65536), b""))) == [408]
+
+
+def test_pipelining_client_that_leaves_frees_its_place() -> None:
+    """
+    A request whose client has left is given up, though others were sent behind it.
+    """
+    with held_predictor() as (port, come, _), transformer(port, PREDICTOR_TIMEOUT_SECONDS="600") as service:
+        with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+            connection.sendall(request(LENGTH) * 3)
+            assert come.wait(60)
+            assert metric(service, "sentiment_transformer_requests_in_flight") == 1
+        until(lambda: metric(service, "sentiment_transformer_requests_in_flight") == 0)
+        assert "Traceback" not in service.log.read_text()
+
+
+def test_answers_that_are_not_read_hold_no_places(predictor_service: Service) -> None:
+    """
+    A client that does not read takes no place while it does not, and gets every answer once it does.
+    """
+    body = json.dumps({"text": ["I love it"] * 4096}).encode()
+    many = request(b"content-length: %d\r\n" % len(body), body=body) * 40
+    with transformer(predictor_service.port, MAX_REQUESTS_IN_FLIGHT="1") as service, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.settimeout(60)
+        connection.connect(("127.0.0.1", service.port))
+        sender = threading.Thread(target=connection.sendall, args=(many,))
+        sender.start()
+        until(lambda: metric(service, "sentiment_transformer_request_seconds_count") > 1)
+        until(lambda: not any(metric(service, "sentiment_transformer_requests_in_flight") for _ in range(20)))
+        assert httpx.post(service.url + PREDICT, content=GOOD, timeout=60).status_code == 200
+        received = b""
+        while received.count(b"HTTP/1.1 200 ") < 40:
+            received += connection.recv(1024 * 1024)
+        sender.join()
+    assert statuses(received) == [200] * 40
 
 
 def test_chunks_without_end_are_refused(service: Service) -> None:

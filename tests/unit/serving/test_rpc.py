@@ -1,17 +1,28 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.message import DecodeError
+from grpc import aio
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from serving import errors, record
+from processes import free_port
+from serving import errors, record, rpc, rpc_admission
+from serving.admission import Admission
+from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.observer import Observer
 from serving.rpc import GrpcAccess
+from serving.settings import ServingSettings
 
-DETAILS: Any = SimpleNamespace(method="/inference.GRPCInferenceService/ModelInfer")
+SERVICE = "/inference.GRPCInferenceService"
+DETAILS: Any = SimpleNamespace(method=f"{SERVICE}/ModelInfer")
 
 
 class Aborted(Exception):
@@ -193,3 +204,85 @@ async def test_unknown_method(observer: Observer) -> None:
         return None
 
     assert await GrpcAccess(observer).intercept_service(continuation, DETAILS) is None
+
+
+@pytest.fixture
+async def channel(
+    request: pytest.FixtureRequest, dataplane: HonestDataPlane, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[aio.Channel]:
+    """
+    A client of a server that lets connections live for a moment, and the calls on them for the parameter's seconds.
+    """
+    monkeypatch.setattr(rpc, "_CONNECTION_SECONDS", 0.05)
+    monkeypatch.setattr(rpc, "_ANSWER_SECONDS", request.param)
+    port = free_port()
+    server = rpc.build(
+        port,
+        dataplane,
+        ClosedRepository(dataplane.model_registry),
+        admission=Admission(max_requests=9, max_body_bytes=1_000_000),
+        observer=observer,
+        settings=ServingSettings(receive_timeout_seconds=1),
+    )
+    await server.start()
+    # without the probe it takes in 64 KiB that nobody reads, and no more
+    async with aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.http2.bdp_probe", 0)]) as client:
+        yield client
+    await server.stop(0)
+
+
+def infer(channel: aio.Channel, request_id: str) -> Any:
+    """
+    A call whose answer has the same id, and is read when somebody iterates.
+    """
+    question = pb.ModelInferRequest(model_name="m", id=request_id)
+    question.inputs.add(name="text", shape=[1], datatype="BYTES").contents.bytes_contents.append(b"a")
+    return channel.unary_stream(f"{SERVICE}/ModelInfer")(question.SerializeToString())
+
+
+@pytest.mark.parametrize("channel", [0], indirect=True)
+async def test_silent_calls(channel: aio.Channel) -> None:
+    """
+    A call whose client says nothing ends with its connection.
+    """
+    call: Any = channel.stream_unary(f"{SERVICE}/ServerLive")()
+    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("channel", [0], indirect=True)
+async def test_unread_answers(channel: aio.Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    An answer that is not read counts against others until its connection ends, and no longer.
+    """
+
+    async def refused() -> bool:
+        call = infer(channel, "")
+        with contextlib.suppress(aio.AioRpcError):
+            assert [answer async for answer in call]
+        return await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    monkeypatch.setattr(rpc_admission, "_MAX_UNREAD_BYTES", 1)
+    unread = []
+    async with asyncio.timeout(60):
+        while not await refused():
+            unread.append(infer(channel, "i" * 200_000))
+        while await refused():
+            pass
+
+
+@pytest.mark.parametrize("channel", [30], indirect=True)
+async def test_end_of_a_connection(channel: aio.Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    No call is lost when its connection has had its time.
+    """
+    connections = set()
+
+    def note(context: Any) -> str:
+        connections.add(context.peer())
+        return ""
+
+    monkeypatch.setattr(rpc, "host_of", note)
+    live: Any = GRPCInferenceServiceStub(channel).ServerLive
+    while len(connections) < 5:
+        answers = await asyncio.gather(*(live(pb.ServerLiveRequest()) for _ in range(20)))
+        assert all(answer.live for answer in answers)

@@ -1,0 +1,82 @@
+"""
+Clients of gRPC that do not read their answers.
+"""
+
+import json
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from prometheus_client.parser import text_string_to_metric_families
+
+import fake_predictor
+from fake_predictor import FakePredictor
+from processes import Service, transformer, until
+from test_robustness import MEBIBYTE, resident_bytes
+
+METHOD = "/inference.GRPCInferenceService/ModelInfer"
+TEXTS = 4096
+LABEL_BYTES = 200
+CALLS = 150  # with gRPC's copies their answers would be 240 MiB
+
+
+def question(count: int) -> bytes:
+    """
+    One that is small, whatever its answer is.
+    """
+    request = pb.ModelInferRequest(model_name="sentiment", raw_input_contents=[b"\1\0\0\0a" * count])
+    request.inputs.add(name="text", shape=[count], datatype="BYTES")
+    return request.SerializeToString()
+
+
+def channel(service: Service, name: str) -> grpc.Channel:
+    """
+    A connection of its own: gRPC shares one between channels of equal options.
+    """
+    # without the probe it takes in 64 KiB that nobody reads, and no more
+    options = [("name", name), ("grpc.max_receive_message_length", -1), ("grpc.http2.bdp_probe", 0)]
+    return grpc.insecure_channel(f"127.0.0.1:{service.grpc_port}", options=options)
+
+
+def calls_over(service: Service) -> float:
+    """
+    How many calls of inference have ended, as the service sees it.
+    """
+    families = text_string_to_metric_families(httpx.get(f"{service.url}/metrics").text)
+    samples = [sample for family in families for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.labels.get("route") == METHOD and "total" in sample.name)
+
+
+def answers(client: grpc.Channel) -> bool:
+    """
+    Whether a client gets a large answer.
+    """
+    call: Any = client.unary_unary(METHOD).future(question(TEXTS))
+    assert call.code() in (grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED), call.details()
+    return call.code() is grpc.StatusCode.OK
+
+
+def test_answers_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Answers that a client leaves unread take bounded memory; meanwhile others are answered, and afterwards it is, too.
+    """
+    monkeypatch.setattr(fake_predictor, "LABELS", json.dumps(["n" * LABEL_BYTES, "p" * LABEL_BYTES]))
+    with (
+        FakePredictor() as fake,
+        transformer(fake.ports["v2"], LOG_LEVEL="warning") as service,
+        channel(service, "unread") as unread,
+        channel(service, "other") as other,
+    ):
+        assert answers(other)
+        before, over = resident_bytes(service), calls_over(service)
+        leave_unread: Any = unread.unary_stream(METHOD)  # reads when it is iterated
+        calls = [leave_unread(question(TEXTS)) for _ in range(CALLS)]
+        until(lambda: calls_over(service) == over + CALLS)
+        until(lambda: resident_bytes(service) - before < 100 * MEBIBYTE)  # what it freed goes back when nobody asks
+        assert answers(other)
+        assert not answers(unread)
+        for call in calls:
+            call.cancel()
+        until(lambda: answers(unread))

@@ -1,0 +1,99 @@
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+import uvicorn
+
+from serving import connection
+from serving.connection import BoundedHttp
+from serving.observer import Observer
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+LARGE = bytes(16 * 1024 * 1024)
+
+
+async def answer(scope: Any, _receive: Any, send: Any) -> None:
+    """
+    An application that says yes, or far more than a socket holds.
+    """
+    body = LARGE if scope["path"] == "/large" else b"yes"
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def server(observer: Observer) -> AsyncIterator[uvicorn.Server]:
+    """
+    A server of it.
+    """
+    config = uvicorn.Config(answer, ws="none", lifespan="off", log_config=None)
+    config.http = partial(BoundedHttp, receive_timeout_seconds=60, observer=observer)  # type: ignore[assignment]
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await server.startup(sockets=[listener])
+        yield server
+        server.force_exit = True
+        await server.shutdown([listener])
+
+
+@pytest.fixture
+def port(server: uvicorn.Server) -> int:
+    """
+    Where it listens.
+    """
+    port: int = server.servers[0].sockets[0].getsockname()[1]
+    return port
+
+
+async def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who connects while as many as may be are connected is told to come again; the others are served.
+    """
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST)
+    assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
+    refused, refused_writer = await asyncio.open_connection("127.0.0.1", port)
+    head, _, body = (await refused.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: 1\r\n" in head
+    assert json.loads(body)["error_type"] == "unavailable"
+    writer.write(REQUEST)
+    assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
+    refused_writer.close()
+    writer.close()
+
+
+async def test_unread_answer_ends_the_connection(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A client that does not read its answer in time is left, though it reads a byte now and then.
+    """
+    monkeypatch.setattr(connection, "_UNREAD_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(REQUEST.replace(b"/", b"/large", 1))
+    await reader.readexactly(1)
+    async with asyncio.timeout(60):
+        while server.server_state.connections:
+            await reader.readexactly(1)
+            await asyncio.sleep(0.01)
+    assert len(await reader.read()) < len(LARGE) / 2
+    writer.close()
+
+
+async def test_pipeline_is_bounded(port: int) -> None:
+    """
+    A client that sends more requests than may wait on one connection is refused.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST * (connection.MAX_PIPELINED + 1))
+    assert (await reader.read()).startswith(b"HTTP/1.1 429 ")
+    writer.close()
