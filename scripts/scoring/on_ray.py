@@ -98,6 +98,7 @@ def _connect(job: Job, address: str) -> None:
     if address == "local":
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # loopback only
         ray.init(
+            "local",  # without, Ray would join what else runs here
             num_cpus=job.settings.compute_threads,
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
