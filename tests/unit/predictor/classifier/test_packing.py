@@ -39,11 +39,11 @@ def test_packing_keeps_every_token_once(batch: list[list[int]]) -> None:
 @given(BATCHES)
 def test_batches_come_in_few_sizes(batch: list[list[int]]) -> None:
     """
-    Large batches have a multiple of 32 rows, the next of 16 and of 4, and of 8 texts; fewer rows than a step are added.
+    Large batches have a multiple of 16 rows, small ones of 4, and of 8 texts; fewer rows than a step are added.
     """
     packing = pack(batch, torch.float32)
     tokens, rows = sum(map(len, batch)), len(packing.token_ids)
-    step = 32 if tokens > 256 else 16 if tokens > 64 else 4 if tokens > 16 else 1
+    step = 16 if tokens > 64 else 4 if tokens > 16 else 1
     assert rows % step == 0
     assert tokens <= rows < tokens + step
     texts, text_step = len(packing.first_tokens), 8 if len(batch) > 8 else 1
