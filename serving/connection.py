@@ -261,6 +261,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _abandon(self) -> None:
         for cycle in self._open:
             cycle.disconnected = True
+            cycle.waiting_for_100_continue = False  # to be told would be an answer more
             cycle.message_event.set()
         self._open.clear()
         self.pipeline.clear()

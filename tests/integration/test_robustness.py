@@ -196,6 +196,16 @@ def test_malformed_ends_the_connection(service: Service, content: bytes) -> None
     assert service.ready()
 
 
+def test_refused_body_that_was_waited_for_is_no_fault(service: Service) -> None:
+    """
+    A chunk that is none, behind a head that expects to be told to go on, gets 400 and nothing after it.
+    """
+    received = exchange(service, request(b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n", body=b"zz\r\n"))
+    assert statuses(received) == [400]
+    assert service.ready()
+    assert "after write_eof" not in service.log.read_text()
+
+
 @pytest.mark.parametrize("header", [b"x: " + b"a" * MEBIBYTE, b"a:\r\n" * 200_000], ids=["one", "many"])
 def test_flood_of_headers_is_refused(service: Service, header: bytes) -> None:
     """
