@@ -5,8 +5,6 @@ Texts → token ids, off the event loop.
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import starmap
-from operator import or_
 
 from tokenizers import Encoding, Tokenizer
 
@@ -78,8 +76,8 @@ class TextTokenizer:
     def _encode(self, texts: list[str]) -> list[list[int]]:
         beginnings = [self._beginning(text) for text in texts]
         encodings = self._tokenizer.encode_batch_fast(beginnings)
-        lost = (len(beginning) < len(text) for beginning, text in zip(beginnings, texts, strict=True))
-        TRUNCATED_TEXTS.inc(sum(starmap(or_, zip(map(_is_cut, encodings), lost, strict=True))))
+        parts = zip(texts, beginnings, encodings, strict=True)
+        TRUNCATED_TEXTS.inc(sum(len(read) < len(text) or _is_cut(encoding) for text, read, encoding in parts))
         return [encoding.ids for encoding in encodings]
 
     def _beginning(self, text: str) -> str:

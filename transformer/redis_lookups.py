@@ -62,8 +62,7 @@ class RedisLookups:
             found = await self._peer.ask("get", lambda: self._peer.redis.mget(keys))
         finally:
             # whatever answers at that address may be no Redis
-            is_answer = isinstance(found, list) and len(found) == len(keys)
-            known = found if isinstance(found, list) and is_answer else [None] * len(keys)
+            known = found if isinstance(found, list) and len(found) == len(keys) else [None] * len(keys)
             values = iter(value if isinstance(value, bytes) else None for value in known)
             for lookup in lookups:
                 own = list(islice(values, len(lookup.keys)))
