@@ -10,6 +10,7 @@ import contextlib
 import gc
 import zlib
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,6 +22,7 @@ from serving.admission import Admission
 from serving.errors import InvalidRequest, SlowRequest, TooLarge
 
 BINARY_HEADER = "inference-header-content-length"
+BODY_FAULT = "body_fault"  # in the scope's state: what the connection found wrong with a body on its way
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -67,6 +69,7 @@ class BodyMiddleware:
             TooLarge: 413, the body is larger than the limit, or inflates past it.
             SlowRequest: 408, the body took too long.
             InvalidRequest: 400, an unknown or broken Content-Encoding.
+            ServiceError: what the connection found wrong with a body on its way (`BODY_FAULT`).
             ClientDisconnect: the client left before its answer; the work is cancelled.
         """
         if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH"):
@@ -75,7 +78,7 @@ class BodyMiddleware:
         headers = Headers(scope=scope)
         await self._admission.admit(headers, scope["client"][0] if scope.get("client") else "")
         with self._admission.body() as hold:
-            sent = await self._read(headers, receive, hold)
+            sent = await self._read(headers, _faults_raised(scope, receive), hold)
             body = self._decode(sent, headers.get("content-encoding", "identity"), hold).removeprefix(_UTF8_BOM)
             record.current().end_phase("receive")
             relabelled = {**scope, "headers": _relabel(headers, body)}
@@ -134,6 +137,18 @@ class BodyMiddleware:
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body is larger than {self._max_bytes} bytes; send fewer or shorter texts a request")
+
+
+def _faults_raised(scope: Scope, receive: Receive) -> Receive:
+    found: dict[str, Any] = scope.get("state", {})
+
+    async def received() -> Message:
+        message = await receive()
+        if BODY_FAULT in found:
+            raise found[BODY_FAULT]
+        return message
+
+    return received
 
 
 def _relabel(headers: Headers, body: bytes) -> list[tuple[bytes, bytes]]:

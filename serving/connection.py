@@ -2,9 +2,10 @@
 One HTTP connection: uvicorn's, with bounds on what a client may send, and on how long anything is waited for.
 
 Uvicorn waits for a request's head for ever and takes one of any length (uvicorn #157), trailers likewise; it answers a
-malformed one in plain text; it loses the body of a request that offers an upgrade, as Java's HttpClient does with the
-first of each connection (uvicorn #2722); it closes at once after an early answer, which TCP's reset then takes from a
-client that still sends (RFC 9112, 9.6); and of pipelined requests it tells only the newest that the client has left.
+malformed one in plain text, before the requests that came before it; it loses the body of a request that offers an
+upgrade, as Java's HttpClient does with the first of each connection (uvicorn #2722); it closes while a client still
+sends, from whom TCP's reset then takes its answer (RFC 9112, 9.6); and of pipelined requests it tells only the newest
+that the client has left.
 """
 
 import asyncio
@@ -16,7 +17,9 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving import errors
+from serving.body import BODY_FAULT
 from serving.observer import Observer
+from serving.patience import Patience
 from serving.refusal import refusal
 
 # h11's bound, and as there of what is read before the head's end is found: a read takes up to 256 KiB more at once.
@@ -24,7 +27,7 @@ MAX_HEAD_BYTES = 64 * 1024
 # With the 64 KiB that each may hold of a body that nobody counts, half a gibibyte.
 MAX_CONNECTIONS = 8192
 MAX_PIPELINED = 100
-# How long a client may go on sending what was refused before the reset, and how long it may leave an answer unread.
+# How long a client may go on sending after its last answer, and how long it may leave an answer unread.
 _LINGER_SECONDS = 1.0
 _UNREAD_SECONDS = 30.0
 _FRAMING = (b"content-length", b"transfer-encoding")
@@ -40,17 +43,17 @@ class _State(Enum):
     BODY = auto()  # and trailers
     RETOLD = auto()  # a head that the parser is told again
     LAST = auto()  # what is left of a request that was answered, the connection's last
-    REFUSED = auto()  # whatever still comes, and drops it
-    CLOSING = auto()  # nothing any more; the answer is on its way
+    FAULTY = auto()  # nothing any more; what was asked before is still answered
+    LINGERING = auto()  # whatever comes after the last answer, and drops it
 
 
-class _Wait(Enum):
+class _Answers(Enum):
     """
-    What happens next is not the client's next bytes, but this.
+    What is waited for before the client's next bytes.
     """
 
-    ANSWERED = auto()
-    ANSWER_READ = auto()
+    MADE = auto()
+    READ = auto()
 
 
 class _Answering:
@@ -82,9 +85,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._observer = observer
         self._state = _State.IDLE
         self._open: deque[RequestResponseCycle] = deque()  # requests that are not answered, the oldest first
+        self._refusal = b""  # the last answer, to what was no request
         self._overhead_bytes = 0  # read since a head or a piece of a body was whole
-        self._awaited: _State | _Wait | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._patience = Patience(self.loop, self._too_late)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as upstream
         """
@@ -100,9 +103,8 @@ class BoundedHttp(HttpToolsProtocol):
         """
         End.
         """
-        self._state = self._awaited = _State.CLOSING
-        if self._timer:
-            self._timer.cancel()
+        self._state = _State.LINGERING
+        self._patience.end()
         self._abandon()
         super().connection_lost(exc)
 
@@ -110,7 +112,7 @@ class BoundedHttp(HttpToolsProtocol):
         """
         Take in what was read; a fault in it ends the connection with an answer that names it.
         """
-        if self._state in (_State.REFUSED, _State.CLOSING):
+        if self._state in (_State.FAULTY, _State.LINGERING):
             return
         self._overhead_bytes += len(data)
         try:
@@ -119,8 +121,6 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(errors.InvalidRequest("no HTTP/1.1; its first line, a header or a chunk is not well-formed"))
         if self._overhead_bytes > MAX_HEAD_BYTES:
             self._refuse(errors.HeadTooLarge(f"the request's head or trailers are larger than {MAX_HEAD_BYTES} bytes"))
-        if len(self._open) > MAX_PIPELINED:
-            self._refuse(errors.Overloaded("too many requests at once on one connection; wait for answers"))
         self._watch()
 
     def on_message_begin(self) -> None:
@@ -150,12 +150,14 @@ class BoundedHttp(HttpToolsProtocol):
         Its head's end: the application begins.
         """
         self._overhead_bytes = 0
-        if self._state is _State.HEAD:
+        if self._state is _State.RETOLD:
+            self._state = _State.BODY
+        elif self._state is _State.HEAD and len(self._open) > MAX_PIPELINED:
+            self._refuse(errors.Overloaded("too many requests at once on one connection; wait for answers"))
+        elif self._state is _State.HEAD:
             super().on_headers_complete()
             self.cycle.transport = _Answering(self)  # type: ignore[assignment]  # all of it that is used there
             self._open.append(self.cycle)
-            self._state = _State.BODY
-        elif self._state is _State.RETOLD:
             self._state = _State.BODY
 
     def on_body(self, body: bytes) -> None:
@@ -172,7 +174,7 @@ class BoundedHttp(HttpToolsProtocol):
         """
         self._overhead_bytes = 0
         if self._state is _State.LAST:
-            self._close()
+            self._linger()
         elif self._state is _State.BODY and not self.parser.should_upgrade():
             self._state = _State.IDLE
             super().on_message_complete()
@@ -182,11 +184,14 @@ class BoundedHttp(HttpToolsProtocol):
         Its answer is out; where that came before its last byte, the rest is read and dropped, for a while.
         """
         self.server_state.total_requests += 1
-        if self._open and not self.transport.is_closing():  # not after `end`
-            self._open.popleft()
-            self.flow.resume_reading()
-            self._start_next()
-            self._watch()
+        if not self._open or self.transport.is_closing():  # after `end`
+            return
+        self._open.popleft()
+        self.flow.resume_reading()
+        self._start_next()
+        if self._state is _State.FAULTY:
+            self._end_faulty()
+        self._watch()
 
     def pause_writing(self) -> None:
         """
@@ -205,16 +210,27 @@ class BoundedHttp(HttpToolsProtocol):
 
     def end(self) -> None:
         """
-        Close, once the request is in.
+        Close, once the request is in: what was just answered was the connection's last.
         """
         self._open.clear()
         self.pipeline.clear()
         if self._state is _State.BODY:
             self._state = _State.LAST
             self.flow.resume_reading()
-        elif self._state in (_State.IDLE, _State.HEAD):
-            self._close()
+        elif self._state is not _State.LAST:
+            self._linger()
         self._watch()
+
+    def shutdown(self) -> None:
+        """
+        Close, once what was begun is answered; whatever is answered from now on is told to be the last (`Drain`).
+        """
+        if self._open:
+            self._open[-1].keep_alive = False
+        elif self._state is _State.IDLE:
+            self.transport.close()
+        elif self._state is _State.BODY:
+            self.end()
 
     def _start_next(self) -> None:
         if self.pipeline and len(self.pipeline) == len(self._open):  # none is at work
@@ -246,56 +262,49 @@ class BoundedHttp(HttpToolsProtocol):
             self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
 
     def _refuse(self, error: errors.ServiceError) -> None:
-        if self._state in (_State.REFUSED, _State.CLOSING):
-            return
-        begun = [*self._open, self.cycle] if self._state is _State.BODY else self._open
-        if self._state is not _State.LAST and not any(cycle.response_started for cycle in begun):
-            headers = [] if self._state is _State.IDLE else self.headers
+        if self._state in (_State.IDLE, _State.HEAD):
+            headers = self.headers if self._state is _State.HEAD else []
             client = self.client[0] if self.client else ""
-            self.transport.write(refusal(error, headers, client, self._observer))
-        self._abandon()  # nobody waits for the answers before
-        self.transport.write_eof()
+            self._refusal = refusal(error, headers, client, self._observer)
+        elif self._state is _State.BODY:  # the request has its place in the line of answers: it is told there
+            self.cycle.scope["state"][BODY_FAULT] = error
+            self.cycle.keep_alive = False
+            self.cycle.message_event.set()
+        elif self._state in (_State.FAULTY, _State.LINGERING):
+            return
+        self._state = _State.FAULTY
+        self._end_faulty()
+
+    def _end_faulty(self) -> None:
+        if not self._open:
+            self.transport.write(self._refusal)
+            self._linger()
+
+    def _linger(self) -> None:
+        # closed at once, the kernel would reset the connection for what the client sent meanwhile (RFC 9112, 9.6)
+        self._state = _State.LINGERING
         self.flow.resume_reading()
-        self._state = _State.REFUSED
+        self.transport.write_eof()
+        self.transport.set_write_buffer_limits(high=0)  # so that `resume_writing` tells when the last byte is out
 
     def _abandon(self) -> None:
         for cycle in self._open:
             cycle.disconnected = True
-            cycle.waiting_for_100_continue = False  # to be told would be an answer more
             cycle.message_event.set()
         self._open.clear()
         self.pipeline.clear()
 
-    def _close(self) -> None:
-        self._state = _State.CLOSING
-        self.transport.close()
-
     def _watch(self) -> None:
-        awaited = self._now_awaited()
-        if awaited is self._awaited:
-            return
-        self._awaited = awaited
-        if self._timer:
-            self._timer.cancel()
-        self._timer = None
-        seconds = self._patience_seconds(awaited)
-        if seconds is not None:
-            self._timer = self.loop.call_later(seconds, self._too_late)
-
-    def _now_awaited(self) -> _State | _Wait:
-        if self._state in (_State.REFUSED, _State.CLOSING):
-            return self._state
         if self.flow.write_paused:
-            return _Wait.ANSWER_READ
-        return _Wait.ANSWERED if self._open else self._state
+            self._patience.await_next(_Answers.READ, _UNREAD_SECONDS)
+        elif self._open:
+            self._patience.await_next(_Answers.MADE, None)  # the application's layers bound it
+        else:
+            self._patience.await_next(self._state, self._patience_seconds())
 
-    def _patience_seconds(self, awaited: _State | _Wait) -> float | None:
-        match awaited:
-            case _Wait.ANSWERED:
-                return None  # the application's layers bound it
-            case _Wait.ANSWER_READ | _State.CLOSING:
-                return _UNREAD_SECONDS
-            case _State.REFUSED:
+    def _patience_seconds(self) -> float:
+        match self._state:
+            case _State.LINGERING:
                 return _LINGER_SECONDS
             case _State.IDLE if self.cycle:
                 return self.timeout_keep_alive
@@ -303,7 +312,7 @@ class BoundedHttp(HttpToolsProtocol):
                 return self._receive_timeout_seconds
 
     def _too_late(self) -> None:
-        if self._awaited is _State.HEAD:
+        if self._state is _State.HEAD and not self.flow.write_paused:
             self._refuse(errors.SlowRequest(self._receive_timeout_seconds))
             self._watch()
         else:

@@ -91,9 +91,56 @@ async def test_unread_answer_ends_the_connection(
 
 async def test_pipeline_is_bounded(port: int) -> None:
     """
-    A client that sends more requests than may wait on one connection is refused.
+    A client that sends more requests than may wait on one connection is refused, behind the answers to those.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(REQUEST * (connection.MAX_PIPELINED + 1))
-    assert (await reader.read()).startswith(b"HTTP/1.1 429 ")
+    writer.write(REQUEST * (connection.MAX_PIPELINED + 50))
+    received = await reader.read()
+    assert received.count(b"HTTP/1.1 200 ") == connection.MAX_PIPELINED + 1
+    assert received.count(b"HTTP/1.1 429 ") == 1
+    assert received.index(b"HTTP/1.1 429 ") > received.rindex(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+@pytest.mark.parametrize("fault", [b"NONSENSE\r\n\r\n", REQUEST[:-2] + b"x: " + b"a" * 1_000_000], ids=["400", "431"])
+async def test_fault_takes_no_answer_from_those_before(port: int, fault: bytes) -> None:
+    """
+    What is no request is refused behind the answers to the requests before it, however slow the client reads those.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(REQUEST.replace(b"/", b"/large", 1) * 2 + REQUEST + fault)
+    received = await reader.read()
+    before, yes, refused = received.partition(b"yes")
+    assert before.count(b"HTTP/1.1 200 ") == 3
+    assert before.count(LARGE) == 2
+    assert yes
+    assert refused.startswith(b"HTTP/1.1 4")
+    assert b"slow" not in refused
+    writer.close()
+
+
+async def test_small_unread_answer_is_kept_for_its_reader(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A last answer that no kernel has room for waits as long for its reader as any, not as briefly as a refusal.
+    """
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(REQUEST.replace(b"/", b"/large", 1) + REQUEST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+    assert (await reader.read()).endswith(b"yes")
+    writer.close()
+
+
+async def test_stop_waits_for_a_request_that_has_begun(server: uvicorn.Server, port: int) -> None:
+    """
+    A request whose head is half here when the server stops is answered.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST + REQUEST[:20])
+    assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
+    [begun] = server.server_state.connections
+    begun.shutdown()
+    writer.write(REQUEST[20:])
+    assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
+    begun.shutdown()
+    assert not await reader.read()
     writer.close()
