@@ -6,11 +6,9 @@ without one (11) and gzip (16); here each of these is settled once, for every ro
 """
 
 import asyncio
-import contextlib
 import gc
 import zlib
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import Callable
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,10 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import record
 from serving.admission import Admission
+from serving.client import Client
+from serving.client import of as client_of
 from serving.errors import InvalidRequest, SlowRequest, TooLarge
 
 BINARY_HEADER = "inference-header-content-length"
-BODY_FAULT = "body_fault"  # in the scope's state: what the connection found wrong with a body on its way
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -69,40 +68,41 @@ class BodyMiddleware:
             TooLarge: 413, the body is larger than the limit, or inflates past it.
             SlowRequest: 408, the body took too long.
             InvalidRequest: 400, an unknown or broken Content-Encoding.
-            ServiceError: what the connection found wrong with a body on its way (`BODY_FAULT`).
+            ServiceError: what the connection found wrong with the body on its way.
             ClientDisconnect: the client left before its answer; the work is cancelled.
         """
         if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH"):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, client = Headers(scope=scope), client_of(scope)
         await self._admission.admit(headers, scope["client"][0] if scope.get("client") else "")
         with self._admission.body() as hold:
-            sent = await self._read(headers, _faults_raised(scope, receive), hold)
+            sent = await self._read(headers, client, receive, hold)
             body = self._decode(sent, headers.get("content-encoding", "identity"), hold).removeprefix(_UTF8_BOM)
             record.current().end_phase("receive")
             relabelled = {**scope, "headers": _relabel(headers, body)}
-            with self._admission.place():
-                async with _cancelled_with_client(receive):
-                    await self._app(relabelled, _replay(body), send)
+            with self._admission.place(), client.served():
+                await self._app(relabelled, _replay(body), send)
 
-    async def _read(self, headers: Headers, receive: Receive, hold: Callable[[int], None]) -> bytes:
+    async def _read(self, headers: Headers, client: Client, receive: Receive, hold: Callable[[int], None]) -> bytes:
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes:
             raise self._too_large()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._join(receive, hold)
+                return await self._join(client, receive, hold)
         except TimeoutError:
             raise SlowRequest(self._timeout_seconds) from None
 
-    async def _join(self, receive: Receive, hold: Callable[[int], None]) -> bytes:
+    async def _join(self, client: Client, receive: Receive, hold: Callable[[int], None]) -> bytes:
         # not a list: a body sent in pieces of two bytes would take twenty times its size
         body, more = bytearray(), True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
+            if client.fault:
+                raise client.fault
             chunk = message.get("body", b"")
             if len(body) + len(chunk) > self._max_bytes:
                 raise self._too_large()
@@ -139,18 +139,6 @@ class BodyMiddleware:
         return TooLarge(f"the body is larger than {self._max_bytes} bytes; send fewer or shorter texts a request")
 
 
-def _faults_raised(scope: Scope, receive: Receive) -> Receive:
-    found: dict[str, Any] = scope.get("state", {})
-
-    async def received() -> Message:
-        message = await receive()
-        if BODY_FAULT in found:
-            raise found[BODY_FAULT]
-        return message
-
-    return received
-
-
 def _relabel(headers: Headers, body: bytes) -> list[tuple[bytes, bytes]]:
     relabelled = MutableHeaders(raw=list(headers.raw))
     relabelled["content-type"] = "application/octet-stream" if BINARY_HEADER in headers else "application/json"
@@ -164,31 +152,3 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replayed
-
-
-@contextlib.asynccontextmanager
-async def _cancelled_with_client(receive: Receive) -> AsyncIterator[None]:
-    """
-    Cancel the work of a client that has left: uvicorn lets it run on, and the answer would go to nobody.
-
-    Raises:
-        ClientDisconnect: it left.
-    """
-    work = asyncio.current_task()
-    watch = asyncio.ensure_future(receive())
-
-    def cancel(_: object) -> None:
-        if work and not watch.cancelled():
-            work.cancel()
-
-    watch.add_done_callback(cancel)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if work and watch.done() and not watch.cancelled():
-            work.uncancel()
-            raise ClientDisconnect from None
-        raise
-    finally:
-        watch.remove_done_callback(cancel)
-        watch.cancel()

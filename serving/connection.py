@@ -17,7 +17,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving import errors
-from serving.body import BODY_FAULT
+from serving.client import of as client_of
 from serving.observer import Observer
 from serving.patience import Patience
 from serving.refusal import refusal
@@ -81,6 +81,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, receive_timeout_seconds: float, observer: Observer, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.access_log = False  # ours is the `Observer`'s
         self._receive_timeout_seconds = receive_timeout_seconds
         self._observer = observer
         self._state = _State.IDLE
@@ -267,7 +268,7 @@ class BoundedHttp(HttpToolsProtocol):
             client = self.client[0] if self.client else ""
             self._refusal = refusal(error, headers, client, self._observer)
         elif self._state is _State.BODY:  # the request has its place in the line of answers: it is told there
-            self.cycle.scope["state"][BODY_FAULT] = error
+            client_of(self.cycle.scope).fault = error
             self.cycle.keep_alive = False
             self.cycle.message_event.set()
         elif self._state in (_State.FAULTY, _State.LINGERING):
@@ -291,6 +292,7 @@ class BoundedHttp(HttpToolsProtocol):
         for cycle in self._open:
             cycle.disconnected = True
             cycle.message_event.set()
+            client_of(cycle.scope).leave()
         self._open.clear()
         self.pipeline.clear()
 

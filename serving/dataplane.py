@@ -11,7 +11,6 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.infer_type import InferRequest
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
-from serving.body import load_json
 from serving.drain import Drain
 from serving.errors import Forbidden
 
@@ -57,23 +56,6 @@ class HonestDataPlane(DataPlane):
         if not await model.healthy():
             raise ModelNotReady(name)
         return model
-
-    def decode(
-        self, body: bytes, headers: Any, protocol_version: str = "", model_name: str | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """
-        The JSON of a v1 body; upstream hands on raw bytes for an unfamiliar Content-Type (KSERVE.md 10).
-
-        Raises:
-            InvalidRequest: 400, not JSON.
-        """
-        return load_json(body), {}
-
-    def encode(self, model_name: str, response: Any, headers: Any, req_attributes: Any) -> tuple[Any, dict[str, str]]:
-        """
-        The answer as it is: no CloudEvents, whose headers make upstream fail on a request that is none.
-        """
-        return response, {}
 
     def metadata(self) -> dict[str, Any]:
         """

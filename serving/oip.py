@@ -7,8 +7,9 @@ Upstream answers a wrong request with 422 or 500, refuses JSON by its Content-Ty
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from kserve.errors import ModelNotReady
+from starlette.requests import Request
 from starlette.responses import Response
 
 from serving import infer_body
@@ -47,18 +48,15 @@ def router(dataplane: HonestDataPlane) -> APIRouter:
             raise ModelNotReady(model_name)
         return {"name": model_name, "ready": True}
 
-    @routes.post("/models/{model_name}/infer", response_model=None, operation_id="infer")
-    @routes.post(
-        "/models/{model_name}/versions/{model_version}/infer", response_model=None, operation_id="infer_version"
-    )
-    async def infer(request: Request, model_name: str, model_version: str | None = None) -> Response:
-        """
-        Open Inference Protocol inference, JSON or binary.
-        """
-        await dataplane.check_version(model_name, model_version)
+    async def infer(request: Request) -> Response:
+        name, version = request.path_params["model_name"], request.path_params.get("model_version")
+        await dataplane.check_version(name, version)
         headers = dict(request.headers)
-        question = infer_body.decode(await request.body(), headers.get(BINARY_HEADER), model_name, model_version)
-        answer, response_headers = await dataplane.infer(model_name=model_name, request=question, headers=headers)
+        question = infer_body.decode(await request.body(), headers.get(BINARY_HEADER), name, version)
+        answer, response_headers = await dataplane.infer(name, question, headers)
         return infer_body.encode(answer, response_headers)
 
+    # Starlette's routes: FastAPI would look for parameters in each request
+    routes.add_route("/v2/models/{model_name}/infer", infer, methods=["POST"])
+    routes.add_route("/v2/models/{model_name}/versions/{model_version}/infer", infer, methods=["POST"])
     return routes

@@ -5,8 +5,8 @@ Hooks of a KServe model get no request object, so the record travels in a contex
 it before the hooks run, in the same task. Metrics, log line, trace and `Server-Timing` are all read from it.
 """
 
+import random
 import re
-import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -96,7 +96,7 @@ def begin(client_request_id: str | None) -> Record:
     Open the record of a request and make it the current one; an unusable client id is replaced.
     """
     usable = client_request_id and _PRINTABLE_ID.fullmatch(client_request_id)
-    record = Record(client_request_id if client_request_id and usable else uuid.uuid4().hex)
+    record = Record(client_request_id if client_request_id and usable else f"{random.getrandbits(128):032x}")
     _current.set(record)
     return record
 

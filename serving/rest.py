@@ -9,11 +9,10 @@ from functools import partial
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from kserve.protocol.rest.server import RESTServer
-from kserve.protocol.rest.v1_endpoints import V1Endpoints
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from serving import errors
+from serving import errors, v1
 from serving.access import AccessMiddleware
 from serving.admission import Admission
 from serving.body import BodyMiddleware
@@ -70,7 +69,7 @@ class RestServer(RESTServer):
         self._admission = admission
         self._observer = observer
         self._document = document
-        self._routers = [_v1_router(dataplane), page.router(document["info"]["title"]), *routers]
+        self._routers = [v1.router(dataplane), page.router(document["info"]["title"]), *routers]
         self._fastapi_paths = frozenset(fastapi_paths)
         self._drain = drain
 
@@ -118,25 +117,3 @@ class RestServer(RESTServer):
 
 async def _pass_on(_request: Request, exc: Exception) -> Response:
     raise errors.translate(exc)
-
-
-def _v1_router(dataplane: HonestDataPlane) -> APIRouter:
-    """
-    What upstream's v1 routes get wrong.
-
-    GET reaches a model named `<m>:predict`, and another method is told that GET would be right, since that route comes
-    first; `:explain` reads a missing attribute (KSERVE.md 23).
-    """
-    routes = APIRouter(include_in_schema=False)
-    predict = V1Endpoints(dataplane).predict
-    routes.add_api_route("/v1/models/{model_name}:predict", predict, methods=["POST"], response_model=None)
-
-    @routes.api_route("/v1/models/{_}:predict", methods=["GET"])
-    async def wrong_method() -> None:
-        raise errors.MethodNotAllowed("POST")
-
-    @routes.api_route("/v1/models/{_}:explain", methods=["POST"])
-    async def no_explanations() -> None:
-        raise errors.NotFound("this model gives no explanations; use :predict")
-
-    return routes

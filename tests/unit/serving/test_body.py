@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from serving.admission import FREE_BYTES, Admission
 from serving.body import BINARY_HEADER, BodyMiddleware, load_json
+from serving.client import Client
 from serving.errors import InvalidRequest, Overloaded, SlowRequest, TooLarge
 
 LIMIT = 1000
@@ -34,12 +35,12 @@ class Exchange:
         ]
         self.headers, self.method = headers or {}, method
         self.body: bytes | None = None
-        self.here = asyncio.Event()
+        self.client = Client()
         self.seen = Headers()
 
     async def receive(self) -> Message:
         if not self.waiting:
-            await self.here.wait()  # the client stays, until a test says otherwise
+            await asyncio.Event().wait()
         return self.waiting.pop(0)
 
     async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,6 +52,7 @@ class Exchange:
     async def run(self, limit: int = LIMIT, seconds: float = 60, admission: Admission | None = None) -> "Exchange":
         raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]
         scope: Any = {"type": "http", "method": self.method, "headers": raw, "client": ("10.0.0.9", 1)}
+        scope["state"] = {"client": self.client}
         admission = admission or Admission(max_requests=1, max_body_bytes=2 * limit)
         middleware = BodyMiddleware(self.application, max_bytes=limit, timeout_seconds=seconds, admission=admission)
         await middleware(scope, self.receive, None)  # type: ignore[arg-type]
@@ -287,8 +289,7 @@ async def test_client_left_late() -> None:
     exchange, cancelled = Exchange(b"[]"), asyncio.Event()
 
     async def work(*_: object) -> None:
-        exchange.waiting.append({"type": "http.disconnect"})
-        exchange.here.set()
+        exchange.client.leave()
         try:
             await asyncio.Event().wait()
         finally:
@@ -301,6 +302,17 @@ async def test_client_left_late() -> None:
     task = asyncio.current_task()
     assert task
     assert task.cancelling() == 0
+
+
+async def test_fault_on_the_way() -> None:
+    """
+    What the connection finds wrong with a body is the request's answer, however much of the body has come.
+    """
+    exchange = Exchange(b"[", b"]")
+    exchange.client.fault = InvalidRequest("no chunk")
+    with pytest.raises(InvalidRequest, match="no chunk"):
+        await exchange.run()
+    assert exchange.body is None
 
 
 async def test_outer_cancellation_stays_one() -> None:

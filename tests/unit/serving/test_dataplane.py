@@ -7,7 +7,7 @@ from kserve.model_repository import ModelRepository
 
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
-from serving.errors import Forbidden, InvalidRequest
+from serving.errors import Forbidden
 from serving.model import ServedModel
 
 
@@ -93,24 +93,6 @@ async def test_answered_version(dataplane: HonestDataPlane, version: str | None,
     else:
         with pytest.raises(ModelNotFound):
             await asked
-
-
-@pytest.mark.parametrize("headers", [{}, {"content-type": "text/plain"}, {"ce-id": "1", "ce-specversion": "1.0"}])
-def test_decode(dataplane: HonestDataPlane, headers: dict[str, str]) -> None:
-    """
-    A v1 body is JSON, whatever its headers say.
-    """
-    assert dataplane.decode(b'{"text": "a"}', headers) == ({"text": "a"}, {})
-    with pytest.raises(InvalidRequest):
-        dataplane.decode(b"text=a", headers)
-
-
-def test_encode(dataplane: HonestDataPlane) -> None:
-    """
-    An answer stays as it is, for a request with CloudEvent headers too.
-    """
-    answer = {"predictions": []}
-    assert dataplane.encode("m", answer, {"ce-id": "1", "ce-specversion": "1.0"}, {}) == (answer, {})
 
 
 async def test_closed_repository(model: ServedModel) -> None:
