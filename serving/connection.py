@@ -179,6 +179,8 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._state is _State.BODY and not self.parser.should_upgrade():
             self._state = _State.IDLE
             super().on_message_complete()
+            if not self.pipeline:
+                self.flow.resume_reading()  # paused by a large body; else nobody would see the client leave
 
     def on_response_complete(self) -> None:
         """
