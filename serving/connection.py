@@ -11,6 +11,7 @@ that the client has left.
 import asyncio
 from collections import deque
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 import httptools
@@ -24,13 +25,14 @@ from serving.refusal import refusal
 
 # h11's bound, and as there of what is read before the head's end is found: a read takes up to 256 KiB more at once.
 MAX_HEAD_BYTES = 64 * 1024
-# With the 64 KiB that each may hold of a body that nobody counts, half a gibibyte.
-MAX_CONNECTIONS = 8192
+MAX_HEADERS = 256
+# Each may hold a head, or what was read ahead of a body that nobody counts yet, up to 200 KiB: 0.4 GiB in all.
+MAX_CONNECTIONS = 2048
 MAX_PIPELINED = 100
 # How long a client may go on sending after its last answer, and how long it may leave an answer unread.
 _LINGER_SECONDS = 1.0
 _UNREAD_SECONDS = 30.0
-_FRAMING = (b"content-length", b"transfer-encoding")
+_FRAMING = (b"connection", b"content-length", b"transfer-encoding")
 
 
 class _State(Enum):
@@ -41,7 +43,6 @@ class _State(Enum):
     IDLE = auto()  # nothing, before the first request or between two
     HEAD = auto()
     BODY = auto()  # and trailers
-    RETOLD = auto()  # a head that the parser is told again
     LAST = auto()  # what is left of a request that was answered, the connection's last
     FAULTY = auto()  # nothing any more; what was asked before is still answered
     LINGERING = auto()  # whatever comes after the last answer, and drops it
@@ -86,9 +87,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._observer = observer
         self._state = _State.IDLE
         self._open: deque[RequestResponseCycle] = deque()  # requests that are not answered, the oldest first
-        self._refusal = b""  # the last answer, to what was no request
+        self._refusal: partial[bytes] | None = None  # the last answer, to what was no request
         self._overhead_bytes = 0  # read since a head or a piece of a body was whole
-        self._patience = Patience(self.loop, self._too_late)
+        self._patience = Patience(self.loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as upstream
         """
@@ -104,10 +105,18 @@ class BoundedHttp(HttpToolsProtocol):
         """
         End.
         """
-        self._state = _State.LINGERING
         self._patience.end()
         self._abandon()
         super().connection_lost(exc)
+        self.cycle = None  # type: ignore[assignment]  # as at first: whatever it holds need not wait for the collector
+
+    def eof_received(self) -> None:
+        """
+        The client has left, or will send nothing more, which is taken for the same (as Go's and nginx's servers do).
+        """
+        self._abandon()
+        self._linger()
+        self._watch()
 
     def data_received(self, data: bytes) -> None:
         """
@@ -145,17 +154,19 @@ class BoundedHttp(HttpToolsProtocol):
         """
         if self._state is _State.HEAD:
             super().on_header(name, value)
+            if len(self.headers) > MAX_HEADERS:
+                self._refuse(errors.HeadTooLarge(f"the request has more than {MAX_HEADERS} headers"))
 
     def on_headers_complete(self) -> None:
         """
         Its head's end: the application begins.
         """
         self._overhead_bytes = 0
-        if self._state is _State.RETOLD:
-            self._state = _State.BODY
-        elif self._state is _State.HEAD and len(self._open) > MAX_PIPELINED:
+        if self._state is not _State.HEAD:
+            return
+        if len(self._open) > MAX_PIPELINED:
             self._refuse(errors.Overloaded("too many requests at once on one connection; wait for answers"))
-        elif self._state is _State.HEAD:
+        else:
             super().on_headers_complete()
             self.cycle.transport = _Answering(self)  # type: ignore[assignment]  # all of it that is used there
             self._open.append(self.cycle)
@@ -187,7 +198,7 @@ class BoundedHttp(HttpToolsProtocol):
         Its answer is out; where that came before its last byte, the rest is read and dropped, for a while.
         """
         self.server_state.total_requests += 1
-        if not self._open or self.transport.is_closing():  # after `end`
+        if not self._open:  # after `end`
             return
         self._open.popleft()
         self.flow.resume_reading()
@@ -215,6 +226,8 @@ class BoundedHttp(HttpToolsProtocol):
         """
         Close, once the request is in: what was just answered was the connection's last.
         """
+        if self.transport.is_closing():
+            return
         self._open.clear()
         self.pipeline.clear()
         if self._state is _State.BODY:
@@ -226,7 +239,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """
-        Close, once what was begun is answered; whatever is answered from now on is told to be the last (`Drain`).
+        Close, once what is at work is answered, or the request that has begun.
+
+        Its answer is told to be the connection's last (`Drain`), so none is owed to what lies behind it.
         """
         if self._open:
             self._open[-1].keep_alive = False
@@ -251,37 +266,38 @@ class BoundedHttp(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :] if self._state is _State.BODY else b""
-                self._go_on()
+                data = self._retold() + data[upgrade.args[0] :] if self._state is _State.BODY else b""
             else:
                 return
 
-    def _go_on(self) -> None:
-        # We upgrade to nothing, so the request goes on as it is (RFC 9110, 7.8). The parser takes it for over, and is
-        # told again what frames the body.
-        if self._state is _State.BODY:
-            self._state = _State.RETOLD
-            framing = [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
-            self.parser.feed_data(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
+    def _retold(self) -> bytes:
+        # We upgrade to nothing, so the request goes on as it is (RFC 9110, 7.8). The parser takes it for over; another
+        # one is told what frames the body.
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as upstream
+        framing = [b"%b: %b" % header for header in self.headers if header[0] in _FRAMING]
+        return b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""])
 
     def _refuse(self, error: errors.ServiceError) -> None:
-        if self._state in (_State.IDLE, _State.HEAD):
-            headers = self.headers if self._state is _State.HEAD else []
-            client = self.client[0] if self.client else ""
-            self._refusal = refusal(error, headers, client, self._observer)
-        elif self._state is _State.BODY:  # the request has its place in the line of answers: it is told there
+        if self._state in (_State.FAULTY, _State.LINGERING):
+            return
+        if self._state is _State.BODY:  # the request has its place in the line of answers: it is told there
             client_of(self.cycle.scope).fault = error
             self.cycle.keep_alive = False
             self.cycle.message_event.set()
-        elif self._state in (_State.FAULTY, _State.LINGERING):
-            return
+        elif self._state is not _State.LAST:  # whose answer is out
+            headers = self.headers if self._state is _State.HEAD else []
+            client = self.client[0] if self.client else ""
+            self._refusal = partial(refusal, error, headers, client, self._observer)
         self._state = _State.FAULTY
         self._end_faulty()
 
     def _end_faulty(self) -> None:
-        if not self._open:
-            self.transport.write(self._refusal)
-            self._linger()
+        if self._open:
+            return
+        if self._refusal:
+            self.transport.write(self._refusal())
+        self._linger()
 
     def _linger(self) -> None:
         # closed at once, the kernel would reset the connection for what the client sent meanwhile (RFC 9112, 9.6)
@@ -300,11 +316,11 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _watch(self) -> None:
         if self.flow.write_paused:
-            self._patience.await_next(_Answers.READ, _UNREAD_SECONDS)
+            self._patience.await_next(_Answers.READ, _UNREAD_SECONDS, self._too_late)
         elif self._open:
-            self._patience.await_next(_Answers.MADE, None)  # the application's layers bound it
+            self._patience.await_next(_Answers.MADE, None, self._too_late)  # the application's layers bound it
         else:
-            self._patience.await_next(self._state, self._patience_seconds())
+            self._patience.await_next(self._state, self._patience_seconds(), self._too_late)
 
     def _patience_seconds(self) -> float:
         match self._state:
@@ -316,7 +332,7 @@ class BoundedHttp(HttpToolsProtocol):
                 return self._receive_timeout_seconds
 
     def _too_late(self) -> None:
-        if self._state is _State.HEAD and not self.flow.write_paused:
+        if self._patience.awaited is _State.HEAD:
             self._refuse(errors.SlowRequest(self._receive_timeout_seconds))
             self._watch()
         else:

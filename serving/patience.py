@@ -10,29 +10,29 @@ class Patience:
     """
     One timer, which starts anew whenever something else is waited for.
 
-    Args:
-        too_late: called when what is waited for has not come in time.
+    Attributes:
+        awaited: what is waited for.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, too_late: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._too_late = too_late
-        self._awaited: Hashable = None
+        self.awaited: Hashable = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def await_next(self, awaited: Hashable, seconds: float | None) -> None:
+    def await_next(self, awaited: Hashable, seconds: float | None, too_late: Callable[[], None]) -> None:
         """
         Wait for this from now on, or go on doing so.
 
         Args:
             seconds: None: for ever.
+            too_late: called when it has not come in time.
         """
-        if awaited is self._awaited:
+        if awaited is self.awaited:
             return
         self.end()
-        self._awaited = awaited
+        self.awaited = awaited
         if seconds is not None:
-            self._timer = self._loop.call_later(seconds, self._too_late)
+            self._timer = self._loop.call_later(seconds, too_late)
 
     def end(self) -> None:
         """
@@ -40,4 +40,4 @@ class Patience:
         """
         if self._timer:
             self._timer.cancel()
-        self._timer = None
+        self._timer = self.awaited = None

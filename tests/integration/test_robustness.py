@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import psutil
@@ -87,11 +88,14 @@ WELL_FORMED = {
         LENGTH, b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
     ),
     "an offer of HTTP/2, chunked": request(CHUNKED, b"connection: upgrade\r\nupgrade: h2c\r\n", body=CHUNKS),
+    "an offer of HTTP/2 with much else": request(
+        LENGTH, b"connection: upgrade\r\n", b"connection: keep-alive\r\nupgrade: h2c\r\nexpect: 100-continue\r\n"
+    ),
     "an offer of a websocket": request(
         b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n", body=b"", start=b"GET / HTTP/1.1"
     ),
     "a body where none belongs": request(LENGTH, start=b"GET / HTTP/1.1"),
-    "many headers": request(LENGTH, *[b"x-%d: v\r\n" % number for number in range(1000)]),
+    "many headers": request(LENGTH, *[b"x-%d: v\r\n" % number for number in range(200)]),
 }
 
 MALFORMED = {
@@ -212,7 +216,11 @@ def test_refused_body_that_was_waited_for_is_no_fault(service: Service) -> None:
     assert "after write_eof" not in service.log.read_text()
 
 
-@pytest.mark.parametrize("header", [b"x: " + b"a" * MEBIBYTE, b"a:\r\n" * 200_000], ids=["one", "many"])
+@pytest.mark.parametrize(
+    "header",
+    [b"x: " + b"a" * MEBIBYTE, b"a:\r\n" * 200_000, b"a:\r\n" * 300],
+    ids=["large", "many", "more than anybody needs"],
+)
 def test_flood_of_headers_is_refused(service: Service, header: bytes) -> None:
     """
     A head without an end, by one header or by many, gets 431.
@@ -258,7 +266,7 @@ def test_head_begun_after_an_answer_ends(predictor_service: Service) -> None:
 
 def test_pipelining_client_that_leaves_frees_its_place() -> None:
     """
-    A request whose client has left is given up, though others were sent behind it.
+    A request whose client has left is given up, though others were sent with it.
     """
     with held_predictor() as (port, come, _), transformer(port, PREDICTOR_TIMEOUT_SECONDS="600") as service:
         with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
@@ -332,6 +340,17 @@ def test_body_shorter_than_promised_is_no_request(service: Service) -> None:
     with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
         connection.sendall(request(b"content-length: 500\r\n"))
     until(lambda: service.log.read_text().count('"client_left"') == before + 1)
+
+
+@pytest.mark.parametrize("framed", [{"headers": (LENGTH,)}, {"headers": (CHUNKED,), "body": CHUNKS}, {}])
+@pytest.mark.parametrize("connection", [b"upgrade, close", b"upgrade\r\nconnection: close"])
+def test_last_request_may_offer_an_upgrade(service: Service, framed: Any, connection: bytes) -> None:
+    """
+    A request that offers an upgrade and is its connection's last is answered, with a body or without one.
+    """
+    headers = (b"connection: %b\r\nupgrade: h2c\r\n" % connection, *framed.get("headers", (b"content-length: 0\r\n",)))
+    received = exchange(service, request(*headers, body=framed.get("body", GOOD if framed else b"")))
+    assert statuses(received) == [200 if framed else 400]
 
 
 def test_http_1_0_is_answered_and_closed(service: Service) -> None:

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import json
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -144,3 +146,35 @@ async def test_stop_waits_for_a_request_that_has_begun(server: uvicorn.Server, p
     begun.shutdown()
     assert not await reader.read()
     writer.close()
+
+
+async def test_client_that_half_closes_is_not_waited_for(server: uvicorn.Server, port: int) -> None:
+    """
+    A client that ends its side while its answers fill the kernel ends its connection too, whatever it leaves unread.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(REQUEST.replace(b"/", b"/large", 1) * 3)
+    await reader.readexactly(1)
+    writer.write_eof()
+    assert len(await reader.read()) < 3 * len(LARGE)
+    assert not [open_ for open_ in server.server_state.connections if open_._open]  # type: ignore[union-attr]  # ours
+    writer.close()
+
+
+async def test_closed_connections_are_free_at_once(server: uvicorn.Server, port: int) -> None:
+    """
+    What a connection held is free when it is closed, and not when the collector comes.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+        assert (await reader.read()).endswith(b"yes")
+        [held] = map(weakref.ref, server.server_state.connections)
+        writer.close()
+        async with asyncio.timeout(60):
+            await server.shutdown()
+        assert held() is None
+    finally:
+        gc.enable()
