@@ -31,8 +31,8 @@ _ENVELOPE_BYTES = 64 * 1024
 _MAX_CALLS = 256
 # Calls of all connections beyond those at work: probes, and those whose client is silent or does not read its answer.
 _MAX_IDLE_CALLS = 1024
-# Such a call ends with its connection: gRPC has no other end for one whose answer is on its way (`abort` would keep the
-# answer). After this time clients are told to open another connection, and calls then have time to end.
+# The latter end with their connection: gRPC has no other end for a call whose answer is on its way (`abort` would keep
+# the answer). After this time clients are told to open another connection, and calls then have time to end.
 _CONNECTION_SECONDS = 120
 _ANSWER_SECONDS = 40
 
@@ -111,17 +111,18 @@ def build(  # noqa: PLR0913  # the parts of a server
         OSError: the port is taken. gRPC's default would share it with another process and split the requests.
     """
     answers = HeldAnswers()
-    unread, access, admit = rpc_admission.around(
-        GrpcAccess(observer), admission, timeout_seconds=settings.receive_timeout_seconds
-    )
     server = aio.server(
-        interceptors=(unread, access, answers, admit),
+        interceptors=rpc_admission.around(
+            GrpcAccess(observer), answers, admission, timeout_seconds=settings.receive_timeout_seconds
+        ),
         maximum_concurrent_rpcs=settings.max_requests_in_flight + _MAX_IDLE_CALLS,
         options=[
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", settings.max_body_bytes + _ENVELOPE_BYTES),
             ("grpc.max_concurrent_streams", _MAX_CALLS),
+            # Its windows grow up to 32 MiB a call, and fill before anybody reads it; without, 64 KiB, until it is read.
+            ("grpc.http2.bdp_probe", 0),
             ("grpc.max_connection_age_ms", int(1000 * _CONNECTION_SECONDS)),
             ("grpc.max_connection_age_grace_ms", int(1000 * (settings.receive_timeout_seconds + _ANSWER_SECONDS))),
         ],

@@ -30,6 +30,13 @@ class HeldAnswers(aio.ServerInterceptor):
         self._passing.set()
         self._calls = 0
 
+    @property
+    def are_held(self) -> bool:
+        """
+        Whether they are held now.
+        """
+        return not self._passing.is_set()
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],

@@ -7,6 +7,7 @@ KServe's own clients drop their retries, keep one singleton for every URL, wait 
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Protocol
 
 from serving import record
@@ -46,10 +47,10 @@ class Hop(Protocol):
 
         Raises:
             UpstreamRefusal: the predictor's own 4xx, 429 among them.
-            UpstreamFault: 502, the answer is no answer.
-            Unavailable: 503, the predictor says that it is not ready.
+            UpstreamFault: 502, the answer is no answer, or not the predictor's.
+            Unavailable: 503, the predictor says that it is not ready, or a gateway that it does not reach it.
             Unreachable: 503, nobody answered.
-            UpstreamTimeout: 504, the predictor says that it was too slow.
+            UpstreamTimeout: 504, the predictor says that it was too slow, or a gateway does.
         """
 
     async def close(self) -> None:
@@ -69,7 +70,7 @@ class Unreachable(Unavailable):
 
 def not_ready() -> Unavailable:
     """
-    The predictor answers that it cannot answer.
+    The predictor answers that it cannot answer, or a gateway before it.
     """
     return Unavailable("the model is not ready; texts answered before are still served")
 
@@ -95,13 +96,36 @@ def nonsense() -> UpstreamFault:
     return UpstreamFault("the model's answer was not understood")
 
 
-def refusal(status: int, message: object, error_type: object) -> UpstreamRefusal:
+def between(status: int | str) -> UpstreamFault:
     """
-    The predictor's own 4xx; words and type are the predictor's where it gave any.
+    A gateway or a policy before the predictor answered in its place: it knows nothing of the request or the model.
     """
-    # one word of ASCII, for it becomes gRPC metadata, which can hold nothing else
-    is_word = isinstance(error_type, str) and re.fullmatch(r"[a-z_]{1,32}", error_type)
-    return UpstreamRefusal(status, str(message or "the model refused this request"), str(error_type) if is_word else "")
+    return UpstreamFault(
+        f"the way to the model answered {status}, and not the model; whoever runs this service should look at the"
+        " predictor's address, route and policies, and in the log, under this x-request-id, for who answered"
+    )
+
+
+def is_word(error_type: str) -> bool:
+    """
+    Whether an error's type is like the predictor's: one word of ASCII, since it becomes gRPC metadata.
+    """
+    return re.fullmatch(r"[a-z_]{1,32}", error_type) is not None
+
+
+def too_large() -> UpstreamRefusal:
+    """
+    413, which means the same whoever says it: a gateway, or gRPC itself.
+    """
+    words = "the texts are larger than the model takes; send fewer or shorter ones a request"
+    return UpstreamRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words, "")
+
+
+def too_many() -> UpstreamRefusal:
+    """
+    429, likewise.
+    """
+    return UpstreamRefusal(HTTPStatus.TOO_MANY_REQUESTS, "the model has no room for this now; try again shortly", "")
 
 
 def note(kind: str, words: object) -> None:

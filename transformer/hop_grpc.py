@@ -7,7 +7,8 @@ replicas need a gateway in between (Knative's is one), which sends each call whe
 
 import contextlib
 import ssl
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 import grpc
@@ -16,6 +17,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from serving import record
+from serving.errors import ServiceError, UpstreamRefusal
 from transformer import hop
 from transformer.grpc_messages import question_of, reply_from
 from transformer.hop import Reply, Unreachable
@@ -41,6 +43,15 @@ _REFUSALS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.PERMISSION_DENIED: 403,
     grpc.StatusCode.NOT_FOUND: 404,
+}
+# of gRPC itself, at either end, and of gateways
+_ERRORS: dict[grpc.StatusCode, Callable[[], ServiceError]] = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED: hop.too_many,
+    grpc.StatusCode.UNAVAILABLE: Unreachable,
+    grpc.StatusCode.CANCELLED: Unreachable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: hop.too_slow,
+    grpc.StatusCode.INTERNAL: hop.fault,
+    grpc.StatusCode.UNKNOWN: hop.fault,
 }
 
 
@@ -116,25 +127,23 @@ def _is_unsent(error: aio.AioRpcError) -> bool:
     return error.code() is grpc.StatusCode.UNAVAILABLE and (error.details() or "").startswith(words)
 
 
-def _error_of(error: aio.AioRpcError) -> Exception:
-    code, words = error.code(), error.details() or ""
+def _error_of(error: aio.AioRpcError) -> ServiceError:
     # Only a service of ours says its error's type, and only words of ours are known to be fit for clients.
     error_type = str(dict(error.trailing_metadata() or ()).get("error-type", ""))
+    words = error.details() or ""
+    return _own(error.code(), words, error_type) if hop.is_word(error_type) else _of_others(error.code(), words)
+
+
+def _own(code: grpc.StatusCode, words: str, error_type: str) -> ServiceError:
     status = _REFUSALS.get(code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        if not error_type and "larger than max" in words:  # gRPC's own, of a message over the predictor's limit
-            return hop.refusal(
-                413, "the texts are larger than the model takes; send fewer or shorter ones a request", ""
-            )
         status = 413 if error_type == "too_large" else 429
     if status:
-        return hop.refusal(status, words if error_type else "", error_type)
-    match code:
-        case grpc.StatusCode.UNAVAILABLE if error_type:
-            return hop.not_ready()
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-            return Unreachable()
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return hop.too_slow()
-        case _:
-            return hop.fault()
+        return UpstreamRefusal(status, words, error_type)
+    return hop.not_ready() if code is grpc.StatusCode.UNAVAILABLE else _of_others(code, words)
+
+
+def _of_others(code: grpc.StatusCode, words: str) -> ServiceError:
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in words:  # the predictor's limit on messages
+        return hop.too_large()
+    return _ERRORS.get(code, partial(hop.between, code.name))()

@@ -8,18 +8,30 @@ On aiohttp, which takes a tenth of httpx's time on the event loop: 0.15 ms a que
 """
 
 import io
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from http import HTTPStatus
 
 import aiohttp
 import orjson
 
 from serving import record
+from serving.errors import ServiceError, UpstreamRefusal
 from transformer import hop, lenient
 from transformer.hop import Reply, Unreachable
 
 # Idle connections end here before KServe ends them there (65 s), so none is reused while it closes.
 _KEEP_ALIVE_SECONDS = 30.0
+_REFUSALS = range(400, 500)
+# by the status of whoever answers, the predictor or a gateway
+_ERRORS: dict[int, Callable[[], ServiceError]] = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: hop.too_large,
+    HTTPStatus.TOO_MANY_REQUESTS: hop.too_many,
+    HTTPStatus.INTERNAL_SERVER_ERROR: hop.fault,
+    HTTPStatus.BAD_GATEWAY: hop.not_ready,
+    HTTPStatus.SERVICE_UNAVAILABLE: hop.not_ready,
+    HTTPStatus.GATEWAY_TIMEOUT: hop.too_slow,
+}
 
 
 class RestHop:
@@ -76,6 +88,8 @@ class RestHop:
         # a large body in one piece would hold up the event loop
         data = io.BytesIO(body)
         async with self._session.post(self._url, data=data, headers=headers, allow_redirects=False) as response:
+            if response.status != HTTPStatus.OK:
+                hop.note(f"HTTP {response.status}", response.headers.get("server", ""))
             return response.status, await response.read()
 
 
@@ -104,15 +118,9 @@ def reply_from(content: bytes) -> Reply:
             raise hop.nonsense()
 
 
-def _error_of(status: int, content: bytes) -> Exception:
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        body = lenient.loads(content)
-        message, error_type = (body.get("error"), body.get("error_type")) if isinstance(body, dict) else (None, None)
-        return hop.refusal(status, message, error_type)
-    match status:
-        case HTTPStatus.SERVICE_UNAVAILABLE:
-            return hop.not_ready()
-        case HTTPStatus.GATEWAY_TIMEOUT:
-            return hop.too_slow()
+def _error_of(status: int, content: bytes) -> ServiceError:
+    match lenient.loads(content):
+        case {"error": str(message), "error_type": str(error_type)} if status in _REFUSALS and hop.is_word(error_type):
+            return UpstreamRefusal(status, message, error_type)
         case _:
-            return hop.fault()
+            return _ERRORS.get(status, partial(hop.between, status))()

@@ -2,9 +2,11 @@
 The hop to the predictor over REST and gRPC, between real processes: what arrives, and what fails.
 """
 
+import contextlib
 import itertools
 import random
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +49,17 @@ def post(service: Service, *texts: str) -> httpx.Response:
     Ask for texts.
     """
     return httpx.post(service.url + PREDICT, json={"text": texts}, timeout=60)
+
+
+@contextlib.contextmanager
+def nobody_on(port: int) -> Iterator[None]:
+    """
+    Keep a port from whoever else looks for a free one: nothing listens there, and connections are refused.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", port))
+        yield
 
 
 def count(service: Service, *parts: str) -> int:
@@ -179,12 +192,13 @@ def test_dead_predictor_is_left_alone_and_found_again(protocol: str) -> None:
     with predictor() as model, over(protocol, port_of(model, protocol)) as service:
         known = post(service, "known")
         model.kill()
-        for _ in range(20):
-            refused = post(service, new_text())
-            assert (refused.status_code, refused.json()["error_type"]) == (503, "unavailable")
-            assert "127.0.0.1" not in refused.text
-            assert post(service, "known").json() == known.json()
-        assert count(service, "breaker open", '"predictor"') == 1
+        with nobody_on(port_of(model, protocol)):
+            for _ in range(20):
+                refused = post(service, new_text())
+                assert (refused.status_code, refused.json()["error_type"]) == (503, "unavailable")
+                assert "127.0.0.1" not in refused.text
+                assert post(service, "known").json() == known.json()
+            assert count(service, "breaker open", '"predictor"') == 1
         with copy(model):
             until(lambda: post(service, new_text()).is_success)
             assert [post(service, new_text()).status_code for _ in range(20)] == [200] * 20

@@ -1,13 +1,16 @@
 """
-Clients of gRPC that do not read their answers.
+Clients of gRPC that do not read their answers, or say nothing.
 """
 
+import asyncio
+import contextlib
 import json
 from typing import Any
 
 import grpc
 import httpx
 import pytest
+from grpc import aio
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,6 +20,7 @@ from processes import Service, transformer, until
 from test_robustness import MEBIBYTE, resident_bytes
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
+PROBE = "/inference.GRPCInferenceService/ServerLive"
 TEXTS = 4096
 LABEL_BYTES = 200
 CALLS = 150  # with gRPC's copies their answers would be 240 MiB
@@ -80,3 +84,30 @@ def test_answers_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
         for call in calls:
             call.cancel()
         until(lambda: answers(unread))
+
+
+async def test_calls_that_say_nothing() -> None:
+    """
+    While one client holds a thousand silent calls of two kinds on four connections, another's inference is answered.
+    """
+    with FakePredictor() as fake, transformer(fake.ports["v2"], RECEIVE_TIMEOUT_SECONDS="600") as service:
+        async with contextlib.AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(
+                    aio.insecure_channel(f"127.0.0.1:{service.grpc_port}", options=[("name", name)])
+                )
+                for name in ("other", "1", "2", "3", "4")
+            ]
+            held: list[Any] = [client.stream_unary(METHOD)() for client in clients[1:] for _ in range(125)]
+            held += [client.stream_unary(PROBE)() for client in clients[1:] for _ in range(125)]
+            ended = [asyncio.ensure_future(call.code()) for call in held]
+            await asyncio.wait(ended, timeout=60, return_when=asyncio.FIRST_COMPLETED)  # there are too many by now
+            ask: Any = clients[0].unary_unary(METHOD)
+            for _ in range(20):
+                await ask(question(1), timeout=60)
+            codes = {end.result() for end in ended if end.done()}
+            assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+            assert not all(end.done() for end in ended)
+            for call in held:
+                call.cancel()
+            await asyncio.wait(ended)

@@ -14,11 +14,12 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from processes import free_port
-from serving import errors, record, rpc, rpc_admission
+from serving import errors, record, rpc, rpc_unread
 from serving.admission import Admission
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.observer import Observer
 from serving.rpc import GrpcAccess
+from serving.rpc_stop import GrpcServer
 from serving.settings import ServingSettings
 
 SERVICE = "/inference.GRPCInferenceService"
@@ -206,15 +207,11 @@ async def test_unknown_method(observer: Observer) -> None:
     assert await GrpcAccess(observer).intercept_service(continuation, DETAILS) is None
 
 
-@pytest.fixture
-async def channel(
-    request: pytest.FixtureRequest, dataplane: HonestDataPlane, observer: Observer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[aio.Channel]:
+@contextlib.asynccontextmanager
+async def served(dataplane: HonestDataPlane, observer: Observer) -> AsyncIterator[tuple[GrpcServer, aio.Channel]]:
     """
-    A client of a server that lets connections live for a moment, and the calls on them for the parameter's seconds.
+    A server that waits for a message for a second, and a client of it.
     """
-    monkeypatch.setattr(rpc, "_CONNECTION_SECONDS", 0.05)
-    monkeypatch.setattr(rpc, "_ANSWER_SECONDS", request.param)
     port = free_port()
     server = rpc.build(
         port,
@@ -227,8 +224,21 @@ async def channel(
     await server.start()
     # without the probe it takes in 64 KiB that nobody reads, and no more
     async with aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.http2.bdp_probe", 0)]) as client:
-        yield client
+        yield server, client
     await server.stop(0)
+
+
+@pytest.fixture
+async def channel(
+    request: pytest.FixtureRequest, dataplane: HonestDataPlane, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[aio.Channel]:
+    """
+    A client of a server that lets connections live for a moment, and the calls on them for the parameter's seconds.
+    """
+    monkeypatch.setattr(rpc, "_CONNECTION_SECONDS", 0.05)
+    monkeypatch.setattr(rpc, "_ANSWER_SECONDS", request.param)
+    async with served(dataplane, observer) as (_, client):
+        yield client
 
 
 def infer(channel: aio.Channel, request_id: str) -> Any:
@@ -240,13 +250,15 @@ def infer(channel: aio.Channel, request_id: str) -> Any:
     return channel.unary_stream(f"{SERVICE}/ModelInfer")(question.SerializeToString())
 
 
-@pytest.mark.parametrize("channel", [0], indirect=True)
-async def test_silent_calls(channel: aio.Channel) -> None:
+@pytest.mark.parametrize("channel", [30], indirect=True)
+@pytest.mark.parametrize("method", [f"{SERVICE}/ModelInfer", f"{SERVICE}/ServerLive", "/grpc.health.v1.Health/Check"])
+async def test_silent_calls(channel: aio.Channel, method: str) -> None:
     """
-    A call whose client says nothing ends with its connection.
+    A call whose client says nothing is slow, whatever is called, and is told so.
     """
-    call: Any = channel.stream_unary(f"{SERVICE}/ServerLive")()
-    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    call: Any = channel.stream_unary(method)()
+    assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert dict(await call.trailing_metadata())["error-type"] == "slow"
 
 
 @pytest.mark.parametrize("channel", [0], indirect=True)
@@ -261,13 +273,28 @@ async def test_unread_answers(channel: aio.Channel, monkeypatch: pytest.MonkeyPa
             assert [answer async for answer in call]
         return await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
-    monkeypatch.setattr(rpc_admission, "_MAX_UNREAD_BYTES", 1)
+    monkeypatch.setattr(rpc_unread, "_MAX_BYTES", 1)
     unread = []
     async with asyncio.timeout(60):
         while not await refused():
             unread.append(infer(channel, "i" * 200_000))
         while await refused():
             pass
+
+
+async def test_held_answers(dataplane: HonestDataPlane, observer: Observer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Answers that wait for the stop are not for their clients to read, and all are given out.
+    """
+    monkeypatch.setattr(rpc_unread, "_MAX_BYTES", 1)
+    async with served(dataplane, observer) as (server, client):
+        assert [answer async for answer in infer(client, "first")]
+        stopping = asyncio.create_task(server.stop(60))
+        await asyncio.sleep(0)
+        calls = [infer(client, "i" * 200_000) for _ in range(9)]
+        for call in calls:
+            assert [answer async for answer in call]
+        await stopping
 
 
 @pytest.mark.parametrize("channel", [30], indirect=True)

@@ -153,19 +153,25 @@ async def test_refusal_is_passed_on(code: grpc.StatusCode, error_type: str, stat
 
 
 @pytest.mark.parametrize(
-    ("code", "details", "status"),
-    [
-        (Code.INVALID_ARGUMENT, SECRET, 400),
-        (Code.NOT_FOUND, SECRET, 404),
-        (Code.RESOURCE_EXHAUSTED, SECRET, 429),
-    ],
+    "code", [Code.INVALID_ARGUMENT, Code.NOT_FOUND, Code.PERMISSION_DENIED, Code.UNAUTHENTICATED, Code.UNIMPLEMENTED]
 )
-async def test_refusal_in_another_tongue_keeps_its_status(code: grpc.StatusCode, details: str, status: int) -> None:
+@pytest.mark.parametrize("error_type", ["", "two words"])
+async def test_refusal_of_something_between_is_no_word_on_the_request(code: grpc.StatusCode, error_type: str) -> None:
     """
-    A refusal by gRPC itself or by a gateway keeps its meaning and gets words of ours.
+    A refusal without the predictor's type is a 502 that names the code and where to look, and repeats nothing.
     """
-    error = await fault_of(failing(grpc_error(code, details)).hop(), ["text"])
-    assert (error.status, error.message) == (status, "the model refused this request")
+    error = await fault_of(failing(grpc_error(code, SECRET, error_type=error_type)).hop(), ["text"])
+    assert (error.status, error.error_type) == (502, "upstream")
+    assert f"answered {code.name}" in error.message
+    assert "route" in error.message
+
+
+async def test_limit_of_something_between_is_one() -> None:
+    """
+    A limit means the same whoever sets it, gRPC itself at the predictor for one, and gets words of ours.
+    """
+    error = await fault_of(failing(grpc_error(Code.RESOURCE_EXHAUSTED, SECRET)).hop(), ["text"])
+    assert (error.status, error.error_type) == (429, "overloaded")
 
 
 async def test_message_over_the_predictors_limit_is_a_413() -> None:

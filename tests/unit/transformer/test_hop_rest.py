@@ -48,54 +48,83 @@ async def test_response_that_is_no_http_is_an_upstream_fault(failure: Exception)
     assert isinstance(await fault_of(rest_hop(failing([failure], [])), ["text"]), UpstreamFault)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 418, 422, 429, 460, 499])
-@pytest.mark.parametrize("words", [("what was wrong", "its_type"), ("what was wrong", "")])
-async def test_refusal_is_passed_on(status: int, words: tuple[str, str]) -> None:
+REFUSALS = [400, 401, 403, 404, 405, 413, 418, 422, 429, 460, 499]
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+async def test_refusal_is_passed_on(status: int) -> None:
     """
     The predictor's own 4xx keeps its status, its words and its type.
     """
-    message, error_type = words
-    error = await fault_of(rest_hop(answering(status, json={"error": message, "error_type": error_type})), ["text"])
+    said = {"error": "what was wrong", "error_type": "its_type"}
+    error = await fault_of(rest_hop(answering(status, json=said)), ["text"])
     assert isinstance(error, UpstreamRefusal)
-    assert (error.status, error.message) == (status, message)
-    assert error.error_type == error_type or not error_type
-    assert error.error_type
+    assert (error.status, error.message, error.error_type) == (status, "what was wrong", "its_type")
     assert (error.retry_after_seconds is not None) == (status == 429)
 
 
-@pytest.mark.parametrize(
-    "content", [b"<html>nginx at predictor.internal:8090</html>", b"", b"[]", b'{"detail": "Not Found"}', b"null"]
-)
-async def test_refusal_in_another_tongue_keeps_its_status(content: bytes) -> None:
-    """
-    A 4xx whose body is not ours keeps its status and gets words of ours.
-    """
-    error = await fault_of(rest_hop(answering(404, content=content)), ["text"])
-    assert (error.status, error.error_type) == (404, "not_found")
-    assert error.message
+FOREIGN = [
+    b"<html>nginx at predictor.internal:8090</html>",
+    b"RBAC: access denied",
+    b"",
+    b"[]",
+    b"null",
+    b'{"detail": "Not Found"}',
+    b'{"error": "Not Found at predictor.internal:8090"}',
+    b'{"error": ["wrong"], "error_type": "not_found"}',
+    *(
+        b'{"error": "wrong", "error_type": %b}' % kind
+        for kind in (b"7", b"{}", b'""', b'"two words"', b'"%b"' % (b"x" * 33))
+    ),
+    '{"error": "wrong", "error_type": "Größe"}'.encode(),
+]
 
 
-@pytest.mark.parametrize("error_type", ["Größe", "two words", "x" * 33, 7, {}])
-async def test_type_that_is_no_word_is_replaced(error_type: object) -> None:
+@pytest.mark.parametrize("content", FOREIGN)
+async def test_refusal_of_something_between_is_no_word_on_the_request(content: bytes) -> None:
     """
-    An error's type that is no short word of ASCII does not travel on: gRPC's metadata could not hold it.
+    A 4xx that is not in the predictor's form is a 502 that names the status and where to look, and repeats nothing.
     """
-    error = await fault_of(rest_hop(answering(413, json={"error": "wrong", "error_type": error_type})), ["text"])
-    assert (error.message, error.error_type) == ("wrong", "too_large")
+    for status in {*REFUSALS} - {413, 429}:
+        error = await fault_of(rest_hop(answering(status, content=content)), ["text"])
+        assert (error.status, error.error_type) == (502, "upstream")
+        assert f"answered {status}" in error.message
+        assert "route" in error.message
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+@pytest.mark.parametrize(("status", "error_type", "right"), [(413, "too_large", "fewer"), (429, "overloaded", "again")])
+async def test_limit_of_something_between_is_one(status: int, error_type: str, right: str, content: bytes) -> None:
+    """
+    413 and 429 mean the same whoever says them, and get words of ours.
+    """
+    error = await fault_of(rest_hop(answering(status, content=content)), ["text"])
+    assert (error.status, error.error_type) == (status, error_type)
+    assert right in error.message
+
+
+async def test_log_tells_who_answered() -> None:
+    """
+    The log has the status and who gave it, so that a missing route is not looked for in the model.
+    """
+    current = record.begin(None)
+    await fault_of(rest_hop(answering(404, headers={"server": "istio-envoy"})), ["text"])
+    assert current.fields["upstream"] == "HTTP 404: istio-envoy"
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(500, UpstreamFault), (501, UpstreamFault), (502, UpstreamFault), (503, Unavailable), (504, UpstreamTimeout)]
+    [(500, UpstreamFault), (501, UpstreamFault), (502, Unavailable), (503, Unavailable), (504, UpstreamTimeout)]
     + [(status, UpstreamFault) for status in (201, 204, 302, 304)],
 )
 async def test_status_that_is_no_answer_has_its_error(status: int, kind: type[ServiceError]) -> None:
     """
-    503 and 504 mean the same from us, every other status that is neither 200 nor 4xx is a 502; no words are passed on.
+    502 and 503 are a 503, 504 is a 504, every other status that is neither 200 nor 4xx a 502; no words are passed on.
     """
     secret = f"Traceback at {BASE_URL}/v2"
-    answer = answering(status, headers={"location": BASE_URL}, json={"error": secret})
-    assert type(await fault_of(rest_hop(answer), ["text"])) is kind
+    for error_type in ("", "internal"):
+        answer = answering(status, headers={"location": BASE_URL}, json={"error": secret, "error_type": error_type})
+        assert type(await fault_of(rest_hop(answer), ["text"])) is kind
 
 
 UNCONNECTED = aiohttp.ClientConnectorError(Mock(), ConnectionRefusedError(f"cannot connect to {BASE_URL}"))

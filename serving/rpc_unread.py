@@ -1,0 +1,44 @@
+"""
+Answers over gRPC that clients have not taken in: bounded in memory, and no connection's fill the room of the others.
+"""
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+from grpc import aio
+
+from serving.errors import Overloaded
+
+# On all connections; gRPC's own copy makes it twice as much.
+_MAX_BYTES = 64 * 1024 * 1024
+# What one may have of the room that is left: so there always is some for who has nothing unread.
+_SHARE = 1 / 4
+Context = aio.ServicerContext[Any, Any]
+
+
+class UnreadAnswers:
+    """
+    Counts answers from when they are given to gRPC until it has sent them.
+    """
+
+    def __init__(self) -> None:
+        self._bytes: Counter[str] = Counter()  # by connection
+
+    def add(self, answer: bytes, context: Context) -> None:
+        """
+        Count the answer to a call.
+
+        Raises:
+            Overloaded: 429, too many wait on its connection.
+        """
+        peer = context.peer()
+        if self._bytes[peer] >= _SHARE * (_MAX_BYTES - self._bytes.total()):
+            raise Overloaded("too many answers wait to be read; read them, or try again shortly")
+        self._bytes[peer] += len(answer)
+        context.add_done_callback(partial(self._sent, peer, len(answer)))  # type: ignore[arg-type]  # a function will do
+
+    def _sent(self, peer: str, count: int, _context: Context) -> None:
+        self._bytes[peer] -= count
+        if not self._bytes[peer]:
+            del self._bytes[peer]
