@@ -18,8 +18,7 @@ from monitoring.rule import Alert, Record
 
 RUNBOOK = "https://sentiment.example/RUNBOOK.md"
 """
-Where the alerts' links lead, each to its section. No host is ours to name: give the address under which your people
-read RUNBOOK.md, and run scripts/dashboards.
+Where the alerts' links lead, each to its section: the README says how to name a host that is yours.
 """
 _TEXTS = f"{TRANSFORMER}_texts_total"
 _BREAKER = f"{TRANSFORMER}_breaker_open"
@@ -77,6 +76,16 @@ ALERTS = (
         "A replica is not there",
         "{{ $labels.job }} at {{ $labels.instance }} answered Prometheus {{ $value | humanizePercentage }} of the last"
         " ten minutes' times: it does not start, ends again and again, or hangs.",
+    ),
+    Alert(
+        "SentimentRayReplicaDown",
+        f"avg_over_time({PREDICTOR}_replica_ready[10m]) < 0.5",
+        "10m",
+        "warning",
+        "A replica on Ray is not there",
+        "Replica {{ $labels.replica }} of the predictor at {{ $labels.instance }} was there"
+        " {{ $value | humanizePercentage }} of the last ten minutes: it does not load, ends again and again, or the"
+        " cluster has no core for it.",
     ),
     Alert(
         "SentimentNoPredictor",

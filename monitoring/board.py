@@ -50,10 +50,14 @@ class Panel:
 class Row:
     """
     Panels that belong together.
+
+    Attributes:
+        needs: the setting without which they have no data; empty where they always have some.
     """
 
     title: str
     panels: tuple[Panel, ...]
+    needs: str = ""
 
     def laid_out(self) -> Iterator[tuple[Panel, int]]:
         """

@@ -22,4 +22,5 @@ REPLICA_BUSY_SECONDS = Counter(
     "sentiment_predictor_replica_busy_seconds_total", "Time that each replica had a batch.", ["replica"]
 )
 REPLICA_RESTARTS = Counter("sentiment_predictor_replica_restarts_total", "Starts after the first.", ["replica"])
+REPLICA_READY = Gauge("sentiment_predictor_replica_ready", "Whether each replica is there, 0 or 1.", ["replica"])
 MODEL_INFO = Info("sentiment_predictor_model", "The model that answers: revision and numeric mode.")

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmark import cores, engine, equality, metrics, service, start
 from local.machine import processor
+from local.supervisor import Failure
 from predictor.artifact import ArtifactError, NumericMode, open_artifact
 from predictor.cores import granted_cores
 from predictor.settings import EMBEDDED_MODEL
@@ -174,4 +175,7 @@ def progress(what: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"scripts/bench: {failure}")

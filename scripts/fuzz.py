@@ -24,6 +24,7 @@ from fuzzing.client import Client, Vitals
 from fuzzing.draw import draw
 from fuzzing.verdict import Verdict
 from local import servers
+from local.supervisor import Failure
 
 BATCH = 500
 AT_ONCE = 16
@@ -175,4 +176,7 @@ async def vitals_when_idle(client: Client) -> Vitals | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(f"scripts/fuzz: {failure}")

@@ -3,14 +3,19 @@ What each service counts of its requests; KServe's own `request_*_seconds` stay 
 """
 
 from functools import cache
+from http import HTTPStatus
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from serving.admission import Admission
+from serving.histogram import Histogram
+from serving.openapi.refusals import Json
 from serving.record import Record
 
 # A hit takes half a millisecond, the largest request the 10 s that a transformer waits; 0.25 s is the objective.
 SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+_GRPC_PREDICTION = "/inference.GRPCInferenceService/ModelInfer"
 
 # As many series again, which only say when each was first seen.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -35,14 +40,14 @@ class RequestMetrics:
         seconds = Histogram(
             f"{service}_request_seconds",
             "Time of a prediction, from the arrival of the whole request to its answer; refusals and errors left out.",
-            ["protocol"],
+            "protocol",
             buckets=SECONDS,
             registry=registry,
         )
         phase_seconds = Histogram(
             f"{service}_phase_seconds",
             "Time of a prediction by phase, the phases of server-timing.",
-            ["phase"],
+            "phase",
             buckets=SECONDS,
             registry=registry,
         )
@@ -52,8 +57,23 @@ class RequestMetrics:
         most.set(admission.max_requests)
         # to find a series by its labels takes longer than to count
         self._requests = cache(requests.labels)
-        self._seconds = cache(seconds.labels)
-        self._phase_seconds = cache(phase_seconds.labels)
+        self._seconds, self._phase_seconds = seconds.labels, phase_seconds.labels
+
+    def expect(self, document: Json) -> None:
+        """
+        Have what alerts watch there at 0: of a series that begins with its first fault Prometheus sees no growth.
+
+        Args:
+            document: the OpenAPI document, which has the answers of each prediction.
+        """
+        for protocol in ("rest", "grpc"):
+            self._seconds(protocol)
+        for path, operations in document["paths"].items():
+            answers = operations.get("post", {}).get("responses", {})
+            for status in map(int, answers if "200" in answers else ()):
+                if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    self._requests(path, "rest", status)
+                    self._requests(_GRPC_PREDICTION, "grpc", status)
 
     def count(self, record: Record) -> None:
         """

@@ -74,7 +74,8 @@ class Server(ModelServer):
             rate_limit=rate_limit,
         )
         self._traces = traces.from_environment(service)
-        self._observer = Observer(RequestMetrics(service, self._admission), AccessLog(), self._traces)
+        self._metrics = RequestMetrics(service, self._admission)
+        self._observer = Observer(self._metrics, AccessLog(), self._traces)
         self.dataplane: HonestDataPlane = HonestDataPlane(self.registered_models, self._drain)
         self.model_repository_extension: ClosedRepository = ClosedRepository(self.registered_models)
 
@@ -95,6 +96,7 @@ class Server(ModelServer):
             routers: routes beside KServe's.
             fastapi_paths: paths among them whose clients expect FastAPI's error shape.
         """
+        self._metrics.expect(document)
         rest = RestServer(
             self._settings,
             self.dataplane,

@@ -3,8 +3,11 @@ What the transformer counts, beside what every service of ours does (`serving.me
 """
 
 from functools import cache
+from itertools import product
 
-from prometheus_client import Counter, Gauge, Histogram, Info
+from prometheus_client import REGISTRY, Counter, Gauge, Info
+
+from serving.histogram import Histogram
 
 _TEXTS = Counter(
     "sentiment_transformer_texts_total",
@@ -24,14 +27,16 @@ _REDIS_CALLS = Counter(
     ["operation", "result"],
 )
 redis_calls = cache(_REDIS_CALLS.labels)
+for _operation, _result in product(("get", "set"), ("ok", "error", "skipped")):
+    redis_calls(_operation, _result)  # at 0: of a series that begins with its first error Prometheus sees no growth
 BREAKER_OPEN = Gauge("sentiment_transformer_breaker_open", "Whether a peer is being left alone, 0 or 1.", ["peer"])
 # Of the texts answered and not of those computed: what clients send drifts, and of a text that is asked for a thousand
 # times a day the model sees one.
-_SCORES = Histogram(
+scores = Histogram(
     "sentiment_transformer_score",
     "Score of the best label of each text that was answered, by that label.",
-    ["label"],
+    "label",
     buckets=(0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1),
-)
-scores = cache(_SCORES.labels)
+    registry=REGISTRY,
+).labels
 MODEL_INFO = Info("sentiment_transformer_model", "The model whose answers are looked up: revision.")

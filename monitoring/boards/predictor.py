@@ -25,6 +25,7 @@ _TOKENS = f"{PREDICTOR}_batch_tokens"
 _BUSY = f"{PREDICTOR}_compute_seconds_total"
 _QUEUED = 'phase="queue"'
 _UTILISATION = f"{rate(_BUSY, by=REPLICA)} / on ({REPLICA}) {series(f'{PREDICTOR}_compute_threads')}"
+_BY_RAY_REPLICA, _RAY_REPLICA = f"{REPLICA}, replica", f"{{{{replica}}}} of {BY_REPLICA}"
 _WORK = f"({rate(f'{_TOKENS}_sum')} + {BATCH_TOKENS} * {rate(f'{_TOKENS}_count')})"
 
 
@@ -147,10 +148,42 @@ _COMPUTE = Row(
         ),
     ),
 )
+_REPLICAS = Row(
+    "Replicas on Ray, where PREDICTOR_REPLICAS asks for them",
+    (
+        Panel(
+            "Replicas there",
+            "short",
+            (Query(f"sum by ({REPLICA}) ({series(f'{PREDICTOR}_replica_ready')})", BY_REPLICA),),
+            "Fewer than asked for: one is starting, or the cluster has no core for it.",
+        ),
+        Panel(
+            "Busy, by replica",
+            "percentunit",
+            (Query(rate(f"{PREDICTOR}_replica_busy_seconds_total", by=_BY_RAY_REPLICA), _RAY_REPLICA),),
+            "Share of the time in which it had a batch.",
+            limit=0.9,
+        ),
+        Panel(
+            "Batches, by replica",
+            "cps",
+            (Query(rate(f"{PREDICTOR}_replica_batches_total", by=_BY_RAY_REPLICA), _RAY_REPLICA),),
+            "They take turns: one with fewer than the others computes slowly, or was away.",
+        ),
+        Panel(
+            "Restarts in an hour, by replica",
+            "short",
+            (Query(f"increase({series(f'{PREDICTOR}_replica_restarts_total')}[1h])", _RAY_REPLICA),),
+            "Each cost time, and no answer.",
+            limit=1,
+        ),
+    ),
+    needs="PREDICTOR_REPLICAS",
+)
 
 BOARD = Board(
     "Sentiment: predictor",
     "sentiment-predictor",
     "Does the model's side batch, wait, compute?",
-    (_GLANCE, _BATCHING, _QUEUE, _COMPUTE),
+    (_GLANCE, _BATCHING, _QUEUE, _COMPUTE, _REPLICAS),
 )

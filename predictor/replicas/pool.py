@@ -19,7 +19,7 @@ import structlog
 from numpy.typing import NDArray
 
 from predictor.artifact import ArtifactError
-from predictor.metrics import REPLICA_BATCHES, REPLICA_BUSY_SECONDS, REPLICA_RESTARTS
+from predictor.metrics import REPLICA_BATCHES, REPLICA_BUSY_SECONDS, REPLICA_READY, REPLICA_RESTARTS
 from predictor.replicas.link import BATCH_SECONDS, Link, LostError, Task
 from predictor.replicas.plan import LOCAL
 from serving.errors import Unavailable
@@ -140,6 +140,7 @@ class Replicas:
         """
         with self._changed:
             self._ready.discard(link)
+            REPLICA_READY.labels(link.index).set(0)
             self._changed.notify_all()
         threading.Thread(target=self._welcome, args=(link,), name=f"replica {link.index}", daemon=True).start()
 
@@ -157,6 +158,7 @@ class Replicas:
             if not refusal and link in self._links:
                 self._ready.add(link)
                 self._idle.append(link)
+                REPLICA_READY.labels(link.index).set(1)
                 REPLICA_RESTARTS.labels(link.index).inc(link.index in self._known)
                 self._known.add(link.index)
             self._changed.notify_all()

@@ -168,8 +168,13 @@ class Figures:
         return fmean(look.others for look in self.run.looks) if self.run.looks else 0
 
     @property
-    def disturbed(self) -> bool:
+    def disturbance(self) -> str:
         """
-        Whether that was so much that the figures are not the service's own.
+        In words, where that was so much that the figures are not the service's own; else empty.
         """
-        return self.others > self.run.cores * _DISTURBED
+        if self.others <= self.run.cores * _DISTURBED:
+            return ""
+        busy = f"kept {self.others:.1f} of the {self.run.cores} cores busy meanwhile"
+        if self.run.url:
+            return f"Something beside k6 {busy}; unless it was the service, the figures would be better without it."
+        return f"Something else {busy}: undisturbed, the figures would be better."

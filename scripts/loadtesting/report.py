@@ -21,12 +21,14 @@ def write(run: Run, earlier: Run | None, out: Path) -> bool:
     out.mkdir(parents=True, exist_ok=True)
     (out / "run.json").write_text(run.model_dump_json(indent=1))
     (out / "report.html").write_text(page.page(run, earlier))
-    title = f"{page.title(run)}\n{run.processor}, {run.cores} cores, {run.began}"
-    (out / "report.png").write_bytes(plots.glance(run, figures, verdict, title))
+    judged = "✓ passed" if verdict.held else "✗ failed"
+    where = f"{run.url} · k6 on {run.processor}" if run.url else run.processor
+    title = f"{page.title(run)}\n{judged} · {where}, {run.cores} cores · {run.began}\n{figures.disturbance}"
+    (out / "report.png").write_bytes(plots.glance(run, figures, verdict, title.strip()))
     print(page.title(run))
     for threshold in verdict.thresholds:
         print(f"  {'held  ' if threshold.held else 'BROKEN'}  {threshold.demanded}: {threshold.measured}")
-    if figures.disturbed:
-        print(f"  DISTURBED: something else kept {figures.others:.1f} of the {run.cores} cores busy meanwhile")
+    if figures.disturbance:
+        print(f"  {figures.disturbance}")
     print(f"{out / 'report.html'}, report.png, run.json")
     return verdict.held

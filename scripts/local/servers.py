@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from local import redis_server
-from local.supervisor import free_port
+from local.supervisor import Failure, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
@@ -58,6 +58,9 @@ class Stack:
 def stack(**environment: str) -> Iterator[Stack]:
     """
     The whole service, both parts with these settings.
+
+    Raises:
+        Failure: a part did not start.
     """
     with redis() as cache, service("predictor", **environment) as predictor:
         flags = ["--predictor_host", f"127.0.0.1:{predictor.port}"]
@@ -69,10 +72,13 @@ def stack(**environment: str) -> Iterator[Stack]:
 def redis() -> Iterator[Redis]:
     """
     A Redis.
+
+    Raises:
+        Failure: there is none.
     """
     server, port = redis_server.find(), free_port()
     if server is None:
-        raise SystemExit("error: no Redis server; put redis-server on the PATH")
+        raise Failure("no Redis server; put redis-server on the PATH")
     with _process(redis_server.command_of(server, port)) as process:
         yield Redis(f"redis://127.0.0.1:{port}/0", process)
 
@@ -88,11 +94,14 @@ def service(package: str, *flags: str, **environment: str) -> contextlib.Abstrac
 def server(program: list[str], *flags: str, **environment: str) -> Iterator[Server]:
     """
     A Python program with KServe's flags, once it is ready.
+
+    Raises:
+        Failure: it did not start.
     """
     port, grpc = free_port(), free_port()
     command = [sys.executable, *program, "--http_port", str(port), "--grpc_port", str(grpc), *flags]
     with _process(command, **environment) as process:
-        _await_ready(port)
+        _await_ready(Path(program[-1]).stem, port, process)
         yield Server(port, grpc, process)
 
 
@@ -102,15 +111,16 @@ def _process(command: list[str], **environment: str) -> Iterator[psutil.Popen]:
     try:
         yield process
     finally:
-        process.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended by itself
+            process.terminate()
         process.wait()
 
 
-def _await_ready(port: int) -> None:
+def _await_ready(name: str, port: int, process: psutil.Popen) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready")
             return
         time.sleep(0.05)
-    raise SystemExit("error: a service did not start; its own lines above say why")
+    raise Failure(f"the {name} did not start; its own lines above say why")

@@ -141,7 +141,7 @@ class Child:
             if end := self.end():
                 raise Failure(f"{self.name} {end} while starting; see its own lines above")
             if time.monotonic() - self.started > timeout_seconds:
-                raise Failure(f"{self.name} was not ready in {timeout_seconds:g} s; raise --ready-timeout-seconds")
+                raise Failure(f"{self.name} was not ready in {timeout_seconds:g} s; its own lines above may say why")
             pause()
         say(self.name, f"ready in {time.monotonic() - self.started:.1f} s")
 

@@ -19,7 +19,7 @@ PAGE = "index.html"
 
 def draw(prometheus: Prometheus, span: Span, folder: Path, pause: Pause, *, refresh: int) -> list[str]:
     """
-    Write the files, those that are there anew.
+    Write the files, those that are there anew; a row whose setting is not in use is left out.
 
     Args:
         pause: between two panels, so that Ctrl-C is heard.
@@ -55,7 +55,8 @@ def _drawn(prometheus: Prometheus, board: Board, span: Span, pause: Pause) -> Dr
             pause()
             view = look(prometheus, panel, span)
             pictures.append(Picture(view, columns, png(view, columns)))
-        rows.append((row.title, tuple(pictures)))
+        if not row.needs or any(picture.view.curves for picture in pictures):
+            rows.append((row.title, tuple(pictures)))
     return Drawn(board, tuple(rows))
 
 

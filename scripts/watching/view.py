@@ -3,6 +3,7 @@ What the boards show: each panel's curves over the same stretch of time.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,7 +92,7 @@ class View:
         The newest value of its first curve, in words.
         """
         latest = self.curves[0].latest if self.curves else np.nan
-        return told(latest, self.panel.unit) if np.isfinite(latest) else "none"
+        return told(latest, self.panel.unit) if np.isfinite(latest) else "no data"
 
     @property
     def over_limit(self) -> bool:
@@ -104,10 +105,19 @@ class View:
 
 def look(prometheus: Prometheus, panel: Panel, span: Span) -> View:
     """
-    What a panel shows; series without a single value are left out.
+    What a panel shows.
     """
-    curves = [curve for query in panel.queries for curve in _curves(prometheus, query, span)]
-    return View(panel, span, tuple(curve for curve in curves if np.isfinite(curve.values).any()))
+    return View(
+        panel, span, tuple(curve for query in panel.queries for curve in shown(_curves(prometheus, query, span)))
+    )
+
+
+def shown(curves: Sequence[Curve]) -> list[Curve]:
+    """
+    The curves of a query but those without a single value, and those that are always 0 where another is not.
+    """
+    known = [curve for curve in curves if np.isfinite(curve.values).any()]
+    return [curve for curve in known if np.nanmax(np.abs(curve.values))] or known
 
 
 def _curves(prometheus: Prometheus, query: Query, span: Span) -> list[Curve]:

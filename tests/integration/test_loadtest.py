@@ -40,12 +40,13 @@ def _k6() -> None:
         pytest.skip(str(failure))
 
 
-def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def run(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
     """
     Run the script.
     """
     command = [*SCRIPT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
 
 
 def refusal(*arguments: object) -> str:
@@ -219,6 +220,16 @@ def test_run_of_one_kind_has_a_page(measured: Run, kind: str) -> None:
     metrics = {name: values for name, values in measured.metrics.items() if kind not in name.split("_")}
     rows = cells(page(measured.model_copy(update={"metrics": metrics}), None), "How long an answer takes")
     assert len(rows) == 2
+
+
+def test_stack_that_does_not_start() -> None:
+    """
+    A stack that ends while it starts makes no run, and the last line names the part whose own lines say why.
+    """
+    result = run("zipf", MAX_TEXTS="none")
+    assert result.returncode == 2
+    assert "MAX_TEXTS" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("scripts/loadtest: the predictor did not start")
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 The README's reference, held complete against what really runs.
 """
 
+import itertools
 import re
 
 import httpx
@@ -14,6 +15,7 @@ from transformer.settings import TransformerSettings
 
 README = (ROOT / "README.md").read_text()
 RUNTIME_METRICS = ("python_", "process_")
+FAULTS = ("429", "500", "503")  # of either service
 
 
 def test_every_setting_is_documented() -> None:
@@ -76,6 +78,20 @@ def test_scrape_is_small(service: Service) -> None:
     for path in range(100):
         httpx.get(f"{service.url}/unknown/{path}")
     assert len(httpx.get(f"{service.url}/metrics").content) < 50 * 1024
+
+
+def test_first_fault_counts(service: Service) -> None:
+    """
+    Of every route and protocol of predictions, refusals and faults are counted from a live service's first scrape on.
+    """
+    text = httpx.get(f"{service.url}/metrics").text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    told = {(s.labels["route"], s.labels["status"]) for s in samples if s.name.endswith("requests_total")}
+    paths = httpx.get(f"{service.url}/openapi.json").json()["paths"]
+    predictions = {path for path, operations in paths.items() if re.search("(predict|infer)$", path)}
+    assert predictions
+    expected = itertools.product({*predictions, "/inference.GRPCInferenceService/ModelInfer"}, FAULTS)
+    assert set(expected) - told == set()
 
 
 def metrics_of(service: Service) -> set[str]:

@@ -3,6 +3,7 @@ The predictor's engine as replicas on a real Ray, which are killed one by one an
 """
 
 import contextlib
+import re
 import signal
 import sys
 import threading
@@ -15,6 +16,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tokenizers import Tokenizer
 
+from monitoring.alerts import ALERTS
+from monitoring.boards import BOARDS
+from monitoring.promql import PREDICTOR
 from predictor import classifier
 from predictor.artifact import open_artifact
 from predictor.classifier import linear, weights
@@ -29,6 +33,7 @@ pytest.importorskip("ray", reason="Ray is an extra")
 PATIENT = {"PREDICTOR_REPLICAS": "ray:2", "MAX_WAIT_MS": "60000"}
 DEADLINE_SECONDS = 10  # of a transformer
 TEXT = "a dull film with one fine scene"
+BATCHES, READY = "sentiment_predictor_replica_batches_total", "sentiment_predictor_replica_ready"
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +64,12 @@ def named(service: Service, *names: str) -> list[psutil.Process]:
     return found
 
 
-def batches(service: Service) -> dict[str, float]:
+def by_replica(service: Service, name: str) -> dict[str, float]:
     """
-    How many batches each replica has answered.
+    A metric's value for each replica.
     """
     families = text_string_to_metric_families(httpx.get(f"{service.url}/metrics").text)
     samples = [sample for family in families for sample in family.samples]
-    name = "sentiment_predictor_replica_batches_total"
     return {sample.labels["replica"]: sample.value for sample in samples if sample.name == name}
 
 
@@ -95,15 +99,27 @@ def test_killed_replica_costs_nothing(replicated: Service) -> None:
     def kill() -> None:
         named(replicated, "ray::Replica")[0].kill()
         until(lambda: metric(replicated, "sentiment_predictor_replica_restarts_total") > before)
-        known = batches(replicated)
-        until(lambda: all(count > known[replica] for replica, count in batches(replicated).items()))
+        known = by_replica(replicated, BATCHES)
+        until(lambda: all(count > known[replica] for replica, count in by_replica(replicated, BATCHES).items()))
 
     assert set(under_load(replicated.url, kill)) == {200}
 
 
+def test_what_is_watched_is_told(replicated: Service) -> None:
+    """
+    Whatever a panel or an alert reads of replicas is told of each, by that name.
+    """
+    panels = [panel for board in BOARDS for row in board.rows if row.needs for panel in row.panels]
+    exprs = [query.expr for panel in panels for query in panel.queries]
+    exprs += [alert.expr for alert in ALERTS if f"{PREDICTOR}_replica_" in alert.expr]
+    names = {name for expr in exprs for name in re.findall(rf"{PREDICTOR}_\w+", expr)}
+    assert READY in names
+    assert {name: sorted(by_replica(replicated, name)) for name in names} == {name: ["0", "1"] for name in names}
+
+
 def test_killed_head(replicated: Service) -> None:
     """
-    While Ray is gone every request gets its 503 in time and readiness fails; then all is well again, by itself.
+    While Ray is gone every request gets its 503 in time and no replica is ready; then all is well again, by itself.
     """
     stop, statuses = threading.Event(), set()
 
@@ -117,8 +133,9 @@ def test_killed_head(replicated: Service) -> None:
         try:
             for process in named(replicated, "gcs_server", "raylet"):
                 process.kill()
-            until(lambda: not replicated.ready())
-            until(replicated.ready)
+            until(lambda: not replicated.ready() and by_replica(replicated, READY) == {"0": 0, "1": 0})
+            until(lambda: by_replica(replicated, READY) == {"0": 1, "1": 1})
+            assert replicated.ready()
         finally:
             stop.set()
         for each in asking:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from watching.view import Span, legend
+from watching.view import Curve, Span, legend, shown
 
 
 @pytest.mark.parametrize("seconds", [8, 180, 3600])
@@ -21,6 +21,17 @@ def test_rate_has_scrapes() -> None:
     A rate is over more than the points that are drawn of it lie apart, so that none falls between them.
     """
     assert all(span.rate_seconds > span.step for span in (Span.until(1e6, seconds, 1) for seconds in (8, 180, 3600)))
+
+
+def test_what_never_happened() -> None:
+    """
+    What is always 0 takes no place in a legend beside what is not, and is shown where there is nothing else.
+    """
+    gap = float("nan")
+    some, zero, empty = (Curve("", np.array(values)) for values in ([0, gap, 2], [0, gap, 0], [gap, gap, gap]))
+    assert shown([empty, zero, some]) == [some]
+    assert shown([empty, zero]) == [zero]
+    assert shown([empty]) == []
 
 
 def test_legend() -> None:

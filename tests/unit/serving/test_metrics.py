@@ -53,6 +53,19 @@ def test_only_predictions_are_timed(metrics: RequestMetrics, registry: Collector
     assert registry.get_sample_value("s_requests_total", labels) == 1
 
 
+def test_first_fault_counts(metrics: RequestMetrics, registry: CollectorRegistry) -> None:
+    """
+    The refusals and faults that a prediction may answer are there at 0 before the first, and of other routes none.
+    """
+    statuses = dict.fromkeys(("200", "400", "429", "503"))
+    paths = {"/predict": {"post": {"responses": statuses}}, "/closed": {"post": {"responses": {"429": None}}}}
+    metrics.expect({"paths": {**paths, "/health": {"get": {"responses": statuses}}}})
+    (requests,) = (family for family in registry.collect() if family.name == "s_requests")
+    told = {tuple(sample.labels.values()): sample.value for sample in requests.samples}
+    expected = [("/predict", "rest"), ("/inference.GRPCInferenceService/ModelInfer", "grpc")]
+    assert told == {(*prediction, status): 0 for prediction in expected for status in ("429", "503")}
+
+
 def test_in_flight(registry: CollectorRegistry) -> None:
     """
     How many requests are at work, and how many may be, are told as they are when somebody asks.
