@@ -1,5 +1,5 @@
 """
-Build the images of predictor and transformer with docker or podman, and push them.
+Build the images of predictor and transformer with docker or podman, and push them; or that of scripts/score alone.
 
 Each image is tagged with the version that the manifests name and with what `git describe` says. At the end stand tag,
 size and digest of each; after --push the digest is the registry's, for an overlay's `images`.
@@ -47,7 +47,9 @@ def _build(builder: Builder, service: str, flags: argparse.Namespace, options: S
     Returns:
         a row for each of its tags; for several platforms, of which each has a size of its own, they stand there.
     """
-    image = Image(f"Dockerfile.{service}", _tags(service, flags.push), _arguments(service, flags), options)
+    suffix = f"-{flags.extras}" if flags.extras and service == "predictor" else ""
+    tags = _tags(service, flags.push, suffix)
+    image = Image(f"Dockerfile.{service}", tags, _arguments(service, flags), options)
     if flags.platform:
         digest = builder.build_and_push(image, flags.platform)
         return [(tag, flags.platform, digest) for tag in image.tags]
@@ -56,19 +58,19 @@ def _build(builder: Builder, service: str, flags: argparse.Namespace, options: S
     return [(tag, f"{builder.size(tag) / 1e6:.0f} MB", digest_of(tag)) for tag in image.tags]
 
 
-def _tags(service: str, registry: str | None) -> list[str]:
+def _tags(service: str, registry: str | None, suffix: str) -> list[str]:
     name = f"{registry}/sentiment-{service}" if registry else f"sentiment-{service}"
-    return [f"{name}:{tag}" for tag in dict.fromkeys((source.version(), source.description())) if tag]
+    return [f"{name}:{tag}{suffix}" for tag in dict.fromkeys((source.version(), source.description())) if tag]
 
 
 def _arguments(service: str, flags: argparse.Namespace) -> dict[str, str]:
     given = {"VERSION": source.version(), "REVISION": source.revision()}
-    if service == "predictor":
+    if service != "transformer":
         given["TORCH_INDEX"] = os.environ.get("TORCH_INDEX", "")
-        if flags.extras:
-            given["EXTRAS"] = flags.extras
         if flags.model:
             given |= {"MODEL": flags.model, "MODEL_SHA256": flags.model_sha256}
+    if service == "predictor" and flags.extras:
+        given["EXTRAS"] = flags.extras
     return given
 
 
@@ -95,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--only", choices=SERVICES, help="build this image alone")
+    parser.add_argument(
+        "--only", choices=(*SERVICES, "score"), help="build this image alone; score: for manifests/score"
+    )
     parser.add_argument(
         "--push", type=_registry, metavar="REGISTRY", help="tag the images for a registry and push them"
     )
@@ -105,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
         "--model", metavar="OWNER/NAME@COMMIT", help="a model of the Hugging Face hub instead of the embedded one"
     )
     parser.add_argument("--model-sha256", metavar="HEX", help="the SHA-256 of its model.safetensors")
-    parser.add_argument("--extras", metavar="NAME", help="an extra of pyproject.toml for the predictor as well: ray")
+    parser.add_argument(
+        "--extras", metavar="NAME", help="an extra of pyproject.toml for the predictor, and for its tags: ray"
+    )
     return parser
 
 

@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 60
 """How long a cause may last that waiting alone does not remove: a pull is tried again, a scheduler looks again."""
 
 SETTLE_SECONDS = 6
-"""How long it must stay ready: KServe may not have seen a change yet that shows in no image, argument or setting."""
+"""How long it must stay ready: KServe may not have seen a change yet that shows in no container, such as of scaling."""
 
 LOG_LINES = 8
 ALL = 100

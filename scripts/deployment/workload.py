@@ -8,6 +8,8 @@ pods of before go on, and as long as KServe has not seen a change. So what it ha
 import json
 from collections.abc import Iterator
 
+from kubernetes.utils.quantity import parse_quantity
+
 from deployment.manifest import KNATIVE, MODE, Object
 from deployment.readiness import COMPONENTS, missing
 
@@ -34,25 +36,31 @@ def lack_of(live: Object | None, containers: list[Object]) -> str:
     """
     if live is None:
         return "not there"
-    held = {each["name"]: each for each in live["spec"]["template"]["spec"]["containers"]}
-    others = [each for each in containers if not _holds(held.get(each["name"]), each)]
+    held = live["spec"]["template"]["spec"]["containers"]
+    others = [each for each in containers if not any(_within(each, one) for one in held)]
     return f"still has another {others[0]['name']} than was applied" if others else missing(live)
 
 
-def _holds(held: Object | None, asked: Object) -> bool:
+def _within(asked: object, held: object) -> bool:
     """
-    Whether a container is the one that was asked for, by what neither KServe nor a cluster writes in another way.
+    Whether all that was asked for is held.
+
+    KServe and the cluster add to maps and lists, leave out what is empty, and write a quantity in their own way.
     """
-    return (
-        held is not None
-        and held["image"] == asked["image"]
-        and set(asked.get("args", [])) <= set(held.get("args", []))
-        and _values(asked).items() <= _values(held).items()
-    )
+    if held is None:
+        return not asked
+    if isinstance(asked, dict) and isinstance(held, dict):
+        return all(_within(value, held.get(key)) for key, value in asked.items())
+    if isinstance(asked, list) and isinstance(held, list):
+        return all(any(_within(each, one) for one in held) for each in asked)
+    return asked == held or _same_quantity(asked, held)
 
 
-def _values(container: Object) -> dict[str, str]:
-    return {each["name"]: each.get("value", "") for each in container.get("env", []) if "valueFrom" not in each}
+def _same_quantity(asked: object, held: object) -> bool:
+    try:
+        return bool(parse_quantity(asked) == parse_quantity(held))
+    except ValueError:
+        return False
 
 
 def _of_runtime(objects: list[Object], name: str) -> list[Object]:

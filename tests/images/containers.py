@@ -43,15 +43,18 @@ def missing() -> str | None:
     return None
 
 
-def build() -> dict[str, str]:
+def build(*flags: str) -> dict[str, str]:
     """
     Run scripts/build.
+
+    Args:
+        flags: of its own.
 
     Returns:
         the images' tags by service.
     """
     options = ["--network=host", *_output(_SHARED / "build-mounts.sh").split()] if _SHARED.exists() else []
-    printed = _output(ROOT / "scripts" / "build", "--builder=podman", "--", *options)
+    printed = _output(ROOT / "scripts" / "build", "--builder=podman", *flags, "--", *options)
     tags = [line.split()[0] for line in printed.splitlines() if line.startswith("sentiment-")]
     return {tag.partition(":")[0].removeprefix("sentiment-"): tag for tag in reversed(tags)}
 
@@ -80,7 +83,7 @@ class Container(Service):
         pod = _PODS[service]
         ports = [f"--publish=127.0.0.1:{self.port}:8080", f"--publish=127.0.0.1:{self.grpc_port}:8081"]
         given = [f"--env={name}={value}" for name, value in {"INFERENCE_SERVICE_NAME": "sentiment", **env}.items()]
-        run = ["podman", "run", "--rm", f"--name={self.name}", *_restrictions(pod), *ports, *given, *options]
+        run = ["podman", "run", "--rm", f"--name={self.name}", *restrictions(pod), *ports, *given, *options]
         Process.__init__(self, [*run, tag, *pod["args"]], ENVIRONMENT)
 
     def stop(self) -> int:
@@ -112,7 +115,10 @@ class ReachableRedis(Redis):
         self.command += ["--bind", "127.0.0.1", address, "--protected-mode", "no"]
 
 
-def _restrictions(pod: dict[str, Any]) -> list[str]:
+def restrictions(pod: dict[str, Any]) -> list[str]:
+    """
+    Podman's options for the limits and the hardening of a container in the manifests.
+    """
     context, limits = pod["securityContext"], pod["resources"]["limits"]
     return [
         f"--user={context['runAsUser']}:{context['runAsGroup']}",

@@ -116,11 +116,26 @@ def test_other_model(path: Path) -> None:
 @pytest.mark.usefixtures("builder")
 def test_extras(path: Path) -> None:
     """
-    An extra is the predictor's alone.
+    An extra is the predictor's alone, and so is the tag that tells the image from the one without.
     """
-    assert build(path, "--extras=ray").returncode == 0
+    tags = {row[0] for row in rows(build(path, "--extras=ray"))}
+    assert {f"sentiment-predictor:{VERSION}-ray", f"sentiment-transformer:{VERSION}"} <= tags
     [command] = told(path, "build", "--build-arg=EXTRAS=ray")
     assert "--file=Dockerfile.predictor" in command
+    assert f"--tag=sentiment-predictor:{VERSION}" not in command.split()
+
+
+@pytest.mark.usefixtures("builder")
+def test_image_of_the_job(path: Path) -> None:
+    """
+    The image that scores a corpus is built when asked for, with a torch for CPUs and a model of choice.
+    """
+    chosen = ("--model=owner/name@commit", "--model-sha256=abc")
+    assert (f"sentiment-score:{VERSION}", "123", "MB", "sha256:1d") in rows(
+        build(path, "--only=score", *chosen, TORCH_INDEX="an-index")
+    )
+    [command] = told(path, "build", "--build-arg=TORCH_INDEX=an-index", "--build-arg=MODEL=owner/name@commit")
+    assert "--file=Dockerfile.score" in command
 
 
 @pytest.mark.usefixtures("builder")

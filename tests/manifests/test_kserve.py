@@ -141,6 +141,7 @@ def test_nothing_that_knative_refuses(form: Form) -> None:
         for component in components_of(form).values():
             assert REFUSED_IN_POD.isdisjoint(component)
             assert component.get("automountServiceAccountToken") is not True
+            assert all("emptyDir" in volume for volume in component.get("volumes", []))  # unlike claims and host paths
         for container in declared_containers(form):
             assert REFUSED_IN_CONTAINER.isdisjoint(container)
             assert all("fieldRef" not in each.get("valueFrom", {}) for each in container["env"])

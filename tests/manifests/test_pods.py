@@ -54,11 +54,12 @@ def environment(container: Container) -> dict[str, str]:
 
 def test_images(form: Form) -> None:
     """
-    Our images have the project's version and come from one registry; none is latest.
+    Our images have the project's version and come from one registry; with Ray where it is used; none is latest.
     """
+    predictor = f"sentiment-predictor:{VERSION}" + ("-ray" if form.of("RayCluster") else "")
     images = [container.spec["image"] for container in containers_of(form)]
     ours = [image.rpartition("/") for image in images if "sentiment" in image]
-    assert {name for _, _, name in ours} == {f"sentiment-predictor:{VERSION}", f"sentiment-transformer:{VERSION}"}
+    assert {name for _, _, name in ours} == {predictor, f"sentiment-transformer:{VERSION}"}
     assert len({registry for registry, _, _ in ours}) == 1
     assert [image for image in images if ":" not in image or image.endswith(":latest")] == []
 
@@ -109,10 +110,12 @@ def test_hardened(form: Form) -> None:
 
 def check_hardened(pod: Pod) -> None:
     """
-    The law above, of one pod; Ray has folders of its own to write to, within bounds, and they go with the pod.
+    The law above, of one pod; Ray and its client have folders to write to, within bounds, and they go with the pod.
     """
-    ray = [container.service for container in pod.containers] == ["ray"]
-    assert [volume["name"] for volume in pod.spec.get("volumes", [])] == (["tmp", "shm"] if ray else [])
+    services = [container.service for container in pod.containers]
+    asks_ray = any(each["name"] == "PREDICTOR_REPLICAS" for one in pod.containers for each in one.spec.get("env", []))
+    folders = ["tmp", "shm"] if services == ["ray"] else ["tmp"] if asks_ray else []
+    assert [volume["name"] for volume in pod.spec.get("volumes", [])] == folders
     assert all(volume["emptyDir"]["sizeLimit"] for volume in pod.spec.get("volumes", []))
     for container in pod.containers:
         context = dict(container.spec["securityContext"])

@@ -6,7 +6,7 @@ import yaml
 from transformer.settings import TransformerSettings
 
 from .pods import containers_of
-from .rendered import COMPONENTS, FORMS, MANIFESTS, OVERLAYS, Form
+from .rendered import COMPONENTS, FORMS, MANIFESTS, OVERLAYS, Form, kustomize
 from .strict import faults
 
 README = (MANIFESTS / "README.md").read_text()
@@ -53,6 +53,22 @@ def test_external_redis_command() -> None:
     for name, value in {"$quoted": "a%2Fb%3D", "$host": "cache.example.com", "$port": "6380"}.items():
         url = url.replace(name, value)
     assert TransformerSettings(redis_url=url).redis_url == "rediss://:a%2Fb%3D@cache.example.com:6380/0"
+
+
+def test_runbook_lines() -> None:
+    """
+    The lines that monitoring's README gives an overlay lead every alert to its section at the address that they name.
+    """
+    readme = (MANIFESTS.parent / "monitoring" / "README.md").read_text()
+    [lines] = re.findall(r"```yaml\n(replacements:.*?)```", readme, re.DOTALL)
+    overlay = yaml.safe_load(lines)
+    rendered = kustomize(Form("overlays/eks"), **overlay).stdout
+    [rules] = [thing for thing in yaml.safe_load_all(rendered) if thing["kind"] == "PrometheusRule"]
+    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert alerts
+    for alert in alerts:
+        address = f"{overlay['replacements'][0]['sourceValue']}#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook_url"] == address
 
 
 def test_twelve_lines() -> None:

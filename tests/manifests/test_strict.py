@@ -20,6 +20,7 @@ KINDS = [
     "PodMonitor",
     "PrometheusRule",
     "RayCluster",
+    "RayJob",
     "Service",
     "ServiceAccount",
     "ServingRuntime",
@@ -31,9 +32,10 @@ FREE = {"annotations", "labels", "matchLabels", "nodeSelector", "requests", "lim
 @cache
 def different_objects() -> dict[str, list[Object]]:
     """
-    The objects of all forms by kind, each once.
+    The objects of all forms, and of the job that scores a corpus, by kind, each once.
     """
-    different = {json.dumps(thing, sort_keys=True): thing for form in FORMS for thing in form.objects}
+    forms = (*FORMS, Form("score"))
+    different = {json.dumps(thing, sort_keys=True): thing for form in forms for thing in form.objects}
     kinds: dict[str, list[Object]] = {}
     for thing in different.values():
         kinds.setdefault(thing["kind"], []).append(thing)

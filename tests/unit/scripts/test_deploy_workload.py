@@ -7,14 +7,43 @@ from deployment.manifest import name_of, render, service_of
 from deployment.workload import lack_of, workloads
 
 Object = dict[str, Any]
-CONTAINER = {"name": "kserve-container", "image": "i:2", "args": ["--workers=1"], "env": [{"name": "A", "value": "1"}]}
+PROBE = {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 5}
+SECRET = {"secretKeyRef": {"name": "s", "key": "url"}}
+CONTAINER = {
+    "name": "kserve-container",
+    "image": "i:2",
+    "args": ["--workers=1"],
+    "env": [{"name": "A", "value": "1"}, {"name": "EMPTY", "value": ""}, {"name": "B", "valueFrom": SECRET}],
+    "resources": {"limits": {"cpu": "0.5", "memory": "1024Mi"}},
+    "readinessProbe": PROBE,
+    "volumeMounts": [],
+}
+# The same as a cluster writes it: defaults said, quantities in one form, what is empty left out.
+WRITTEN = {
+    "env": [{"name": "A", "value": "1"}, {"name": "EMPTY"}, {"name": "B", "valueFrom": SECRET}],
+    "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}},
+    "readinessProbe": {**PROBE, "httpGet": {**PROBE["httpGet"], "scheme": "HTTP"}, "timeoutSeconds": 1},
+    "imagePullPolicy": "IfNotPresent",
+    "volumeMounts": None,
+}
+OLD = [
+    {"image": "i:1"},
+    {"args": []},
+    {"env": []},
+    {"env": [{"name": "A", "value": "0"}, *WRITTEN["env"][1:]]},
+    {"env": [*WRITTEN["env"][:2], {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "other"}}}]},
+    {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}}},
+    {"resources": {"limits": {"memory": "1Gi"}}},
+    {"readinessProbe": {**PROBE, "periodSeconds": 10}},
+    {"readinessProbe": None},
+]
 
 
 def deployment(**container: Any) -> Object:
     """
     A live Deployment, ready as Deployments are, of a container that KServe has added to.
     """
-    held = {**copy.deepcopy(CONTAINER), **container}
+    held = copy.deepcopy({**CONTAINER, **WRITTEN, **container})
     held["args"] = [*held["args"], "--model_name=sentiment"]
     held["env"] = [*held["env"], {"name": "INFERENCE_SERVICE_NAME", "value": "sentiment"}]
     counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 1)
@@ -65,15 +94,15 @@ def test_runtime() -> None:
 
 def test_runs_what_was_applied() -> None:
     """
-    A workload that is ready, with all that was applied and what KServe adds, lacks nothing.
+    A ready workload with all that was applied, as a cluster writes it, and with what KServe adds, lacks nothing.
     """
     assert lack_of(deployment(), [CONTAINER]) == ""
 
 
-@pytest.mark.parametrize("old", [{"image": "i:1"}, {"args": []}, {"env": []}, {"env": [{"name": "A", "value": "0"}]}])
+@pytest.mark.parametrize("old", OLD, ids=str)
 def test_runs_what_was_there_before(old: Object) -> None:
     """
-    However ready it is, a workload of another image, argument or setting is not what was applied.
+    However ready it is, a workload of another image, argument, setting, limit or probe is not what was applied.
     """
     assert lack_of(deployment(**old), [CONTAINER]) == "still has another kserve-container than was applied"
 
