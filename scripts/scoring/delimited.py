@@ -19,7 +19,6 @@ _DIALECTS: dict[str, dict[str, Any]] = {
     "csv": {"strict": True},
     "tsv": {"strict": True, "delimiter": "\t", "quoting": csv.QUOTE_NONE, "quotechar": None},
 }
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 csv.field_size_limit(MAX_RECORD_BYTES)
 
 
@@ -49,13 +48,11 @@ class Delimited:
         """
         line = next(lines, None)
         raw = line.raw if line else b""
-        if raw.startswith(_UTF16):
-            raise Failure(f"{path} is UTF-16; convert it first, as with iconv -f UTF-16 -t UTF-8")
         self.header = raw.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n")
         try:
             self.names = self._names(self.header)
         except (csv.Error, UnicodeDecodeError):
-            raise Failure(f"{path}: the first line must name the columns, in UTF-8, and it does not") from None
+            raise Failure(f"{path}: the first line must name the columns, in UTF-8, and end in a line feed") from None
         if not self.names:
             raise Failure(f"{path} is empty; the first line must name the columns")
         if self.names.count(self._column) > 1:
@@ -164,4 +161,6 @@ def _broken(line: Line, error: Exception) -> Rejected:
     if line.size > MAX_RECORD_BYTES:
         return Rejected(line.number, line.offset, line.size, None, TOO_LONG, f"at most {MAX_RECORD_BYTES} bytes")
     detail = "a quote that is not closed" if isinstance(error, _TooLongError) else str(error)
+    if "new-line" in detail:
+        detail = "a carriage return without a line feed, outside of quotes"
     return Rejected(line.number, line.offset, line.size, line.raw.rstrip(b"\r\n"), "broken CSV", detail)

@@ -90,7 +90,7 @@ class JsonLines:
         if text is None:
             raise _BadRowError(NO_TEXT, "null" if self._column in fields else f"no field '{self._column}'")
         if not isinstance(text, str):
-            raise _BadRowError(NOT_A_STRING, _kind(text))
+            raise _BadRowError(NOT_A_STRING, type(text).__name__)
         return text
 
 
@@ -109,6 +109,8 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise _BadRowError(NOT_UTF8, f"byte {raw[error.start]:#04x}") from None
     except UnicodeEncodeError:
         raise _BadRowError("broken JSON", "half of a surrogate pair") from None
+    except json.JSONDecodeError as error:
+        raise _BadRowError("broken JSON", f"{error.msg}, at character {error.colno}") from None
     except (ValueError, RecursionError) as error:
         raise _BadRowError("broken JSON", str(error)) from None
     if not isinstance(fields, dict):

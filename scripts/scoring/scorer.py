@@ -3,7 +3,7 @@ A part's way: read → look up → compute → write → book. The same wherever
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Scorer:
         self._folder = OutputFolder(job)
         self._engine = Engine(job.settings, threads=threads, computed=computed)
         self._cache = ScoreCache(job)
+        self._flights: dict[str, asyncio.Task[dict[str, Row]]] = {}
 
     async def close(self) -> None:
         """
@@ -55,10 +56,25 @@ class Scorer:
         token_ids = dict(zip(texts, await self._engine.encode(texts), strict=True))
         rows = await self._cache.lookup(texts)
         unknown = [text for text in texts if text not in rows]
-        rows |= await self._compute(unknown, token_ids)
-        return await asyncio.to_thread(self._write, part, sheet, rows, token_ids, len(unknown))
+        own = [text for text in unknown if text not in self._flights]
+        rows |= await self._compute(unknown, own, token_ids)
+        return await asyncio.to_thread(self._write, part, sheet, rows, token_ids, len(own))
 
-    async def _compute(self, texts: list[str], token_ids: dict[str, TokenIds]) -> dict[str, Row]:
+    async def _compute(self, texts: Sequence[str], own: list[str], token_ids: dict[str, TokenIds]) -> dict[str, Row]:
+        """
+        Compute a part's own texts; the others are computed just now for another part, and waited for.
+        """
+        flights = {self._flights[text] for text in texts if text in self._flights}
+        flights.add(flight := asyncio.create_task(self._fly(own, token_ids)))
+        self._flights |= dict.fromkeys(own, flight)
+        try:
+            computed = {text: row for each in flights for text, row in (await each).items()}
+        finally:
+            for text in own:
+                del self._flights[text]
+        return {text: computed[text] for text in texts}
+
+    async def _fly(self, texts: list[str], token_ids: dict[str, TokenIds]) -> dict[str, Row]:
         texts.sort(key=lambda text: len(token_ids[text]))  # equal lengths beside each other compute fastest
         computed = await self._engine.probabilities([token_ids[text] for text in texts])
         rows = dict(zip(texts, map(tuple, computed), strict=True))

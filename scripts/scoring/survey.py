@@ -18,6 +18,7 @@ from scoring.places import Place, failures
 from scoring.sources import suffix_of
 
 _MOST_FIELDS = 10_000
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 Span = tuple[int, int, int, int]
 """
@@ -90,6 +91,7 @@ def _look_at_lines(
 ) -> tuple[bytes, list[Span]]:
     form = form_of(corpus.suffix, column, corpus.kinds)
     lines = Lines(stream)
+    _check_encoding(place, lines)
     form.begin(lines, place.path)
     if isinstance(form, Delimited):
         _check_column(place, column, form.names)
@@ -115,6 +117,15 @@ def form_of(suffix: str, column: str, kinds: dict[str, str], header: bytes = b""
     The reader of a file of lines.
     """
     return JsonLines(column, kinds) if suffix == "jsonl" else Delimited(suffix, column, header)
+
+
+def _check_encoding(place: Place, lines: Lines) -> None:
+    first = next(lines, None)
+    if first is None:
+        return
+    if first.raw.startswith(_UTF16) or b"\0" in first.raw[:2]:  # of which many have no mark
+        raise Failure(f"{place.path} is UTF-16; convert it first, as with iconv -f UTF-16 -t UTF-8")
+    lines.push_back([first])
 
 
 def _check_column(place: Place, column: str, names: list[str]) -> None:

@@ -5,11 +5,10 @@ A load as it was predicted and as it was, figure by figure.
 import math
 from dataclasses import dataclass
 
-from sizing.outcome import Outcome
+from sizing.outcome import PROCESSES, Outcome
 
 _WITHIN_SHARE = 0.2
 _WITHIN_POINTS = 2.0
-_PROCESSES = ("compute", "predictor", "transformer", "redis", "client")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,6 @@ def compare(name: str, *, rate: float | None, hits: float, simulated: Outcome, m
             simulated.used[process] / simulated.seconds,
             measured.used[process] / measured.seconds,
         )
-        for process in _PROCESSES
+        for process in PROCESSES
     ]
-    others = measured.used["machine"] - sum(measured.used[process] for process in _PROCESSES)
-    return Comparison(name, (*rows, *cores, Row("cores: others", None, 0.0, others / measured.seconds)))
+    return Comparison(name, (*rows, *cores, Row("cores: others", None, 0.0, measured.foreign_cores)))

@@ -18,7 +18,7 @@ from predictor.cores import granted_cores
 from predictor.settings import EMBEDDED_MODEL
 from sizing.figures import MIB, Figures, Line
 from sizing.load import play
-from sizing.outcome import Load
+from sizing.outcome import Load, Outcome
 from sizing.popularity import Array
 from sizing.texts import Texts
 from sizing.threads import together
@@ -32,6 +32,7 @@ _CLIENTS = 4
 # One text at a time makes the smallest batches, four clients of many texts fill them.
 _MISSES = ((_FEW, 1), (4, 2), (_MANY, _CLIENTS))
 _WARM_UP_SECONDS, _SECONDS = 2.0, 4.0
+_FOREIGN_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,14 @@ def progress(what: str) -> None:
     Say what happens now, to whoever waits.
     """
     print(f"… {what}", file=sys.stderr, flush=True)
+
+
+def tell_of_others(outcome: Outcome) -> None:
+    """
+    Say so if others on this machine took so much that what was measured meanwhile is worth little.
+    """
+    if outcome.foreign_cores > _FOREIGN_SHARE * granted_cores():
+        progress(f"others took {outcome.foreign_cores:.1f} cores meanwhile; measure again once they are quiet")
 
 
 def measure(numeric_mode: str) -> Figures:
@@ -152,6 +161,7 @@ def _line(once_and_each: Array) -> Line:
 
 def _probe(stack: Stack, requests: Iterator[list[str]], texts: int, clients: int) -> _Probe:
     outcome = play(stack, Load(_WARM_UP_SECONDS, _SECONDS, clients=clients), requests)
+    tell_of_others(outcome)
     return _Probe(texts, {name: amount / len(outcome.latencies) for name, amount in outcome.used.items()})
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+PROCESSES = ("compute", "predictor", "transformer", "redis", "client")
+
 
 @dataclass(frozen=True)
 class Load:
@@ -101,6 +103,13 @@ class Outcome:
         That were at work on average.
         """
         return sum(self.used.values()) / self.seconds
+
+    @property
+    def foreign_cores(self) -> float:
+        """
+        That others on the machine took from a real load, on average.
+        """
+        return (self.used["machine"] - sum(self.used[process] for process in PROCESSES)) / self.seconds
 
     def summary(self) -> dict[str, float]:
         """

@@ -3,8 +3,8 @@ What compute threads lose to each other: they share one interpreter, whose lock 
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
-from time import perf_counter
+from statistics import fmean, median
+from time import perf_counter, thread_time
 from typing import cast
 
 from predictor.artifact import NumericMode, open_artifact
@@ -20,29 +20,25 @@ _ROUNDS = 4
 
 def together(numeric_mode: str) -> float:
     """
-    The share of its pace that a thread keeps while as many as there are cores compute; alone and together in turn.
+    The share of their time that threads compute in, while as many as there are cores do; the rest they wait.
+
+    Processor time tells it, and not how many batches they finish: what a batch takes longer because the other cores use
+    the same memory is in what a batch costs.
     """
     mode = cast("NumericMode", numeric_mode)
     classifier = load(open_artifact(EMBEDDED_MODEL, numeric_mode=mode), mode)
     with ThreadPoolExecutor(granted_cores()) as threads:
-        _paces(classifier, threads, granted_cores())  # what is lazy
-        rounds = [
-            (_paces(classifier, threads, granted_cores()), _paces(classifier, threads, 1)) for _ in range(_ROUNDS)
-        ]
-    return min(1.0, median(all_of_them / alone for all_of_them, alone in rounds))
+        _, *rounds = [_computing(classifier, threads) for _ in range(1 + _ROUNDS)]  # the first has what is lazy
+    return min(1.0, median(rounds))
 
 
-def _paces(classifier: Classifier, threads: ThreadPoolExecutor, count: int) -> float:
-    """
-    Batches a second of a thread, while so many compute.
-    """
-    return sum(threads.map(lambda _: _pace(classifier), range(count))) / count
+def _computing(classifier: Classifier, threads: ThreadPoolExecutor) -> float:
+    return fmean(threads.map(lambda _: _share(classifier), range(granted_cores())))
 
 
-def _pace(classifier: Classifier) -> float:
+def _share(classifier: Classifier) -> float:
     batch = [list(range(1000, 1000 + _TOKENS))] * _TEXTS
-    began, batches = perf_counter(), 0
+    began, began_computing = perf_counter(), thread_time()
     while (seconds := perf_counter() - began) < _SECONDS:
         classifier.classify(batch)
-        batches += 1
-    return batches / seconds
+    return (thread_time() - began_computing) / seconds

@@ -8,7 +8,7 @@ import pytest
 
 from sizing.cores import Cores, Process, Thread, drive
 from sizing.figures import SHIPPED, Figures, Line
-from sizing.outcome import Load
+from sizing.outcome import PROCESSES, Load, Outcome
 from sizing.plan import plan
 from sizing.simulated_replica import simulate as simulate_replica
 from sizing.simulated_service import simulate
@@ -124,3 +124,11 @@ def test_flight_carries_who_asks_meanwhile() -> None:
     outcome = simulate(FIGURES, one_text, Load(0, 5, clients=16), seed=1)
     assert len(outcome.latencies) - outcome.hits == 16
     assert outcome.used["predictor"] == pytest.approx(FIGURES.predictor_ms.of(1) / 1e3)
+
+
+def test_what_others_took_is_told() -> None:
+    """
+    What the machine did beside the service and its client was others'.
+    """
+    played = Outcome(10, used=dict.fromkeys(PROCESSES, 2.0) | {"machine": 2.0 * len(PROCESSES) + 5})
+    assert played.foreign_cores == pytest.approx(0.5)

@@ -1,5 +1,6 @@
 """Whole runs, with an engine that computes nothing."""
 
+import asyncio
 import errno
 import json
 import os
@@ -108,6 +109,21 @@ def test_every_row_is_there_once(table: Path, capsys: pytest.CaptureFixture[str]
     assert (manifest["finished"], manifest["rows"], manifest["rejected"]) == (True, 270, {"wrong number of cells": 30})
     assert manifest["computed"] == 90
     assert "scored" in capsys.readouterr().out
+
+
+def test_parts_at_work_at_once_share_what_is_computed(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A text is computed once, though parts that are computed at the same time have it.
+    """
+    probabilities = FakeEngine.probabilities
+
+    async def slow(self: FakeEngine, texts: Sequence[list[int]]) -> list[list[float]]:
+        await asyncio.sleep(0.05)
+        return await probabilities(self, texts)
+
+    monkeypatch.setattr(FakeEngine, "probabilities", slow)
+    table.write_text("id,text\n" + "".join(f"{number},the same\n{number},only {number}\n" for number in range(100)))
+    assert json.loads((score(table) / "manifest.json").read_text())["computed"] == 101
 
 
 def test_a_second_run_does_nothing(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
