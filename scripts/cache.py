@@ -35,7 +35,7 @@ def parse_options() -> argparse.Namespace:
     drop.add_argument("revision", metavar="REVISION", help="as `show` has it")
     drop.add_argument("--yes", action="store_true", help="do not ask")
     drop.add_argument("--force", action="store_true", help="even the revision that answers now")
-    where = "redis-py's (default: REDIS_URL, else the Redis that scripts/serve runs, else redis://localhost:6379/0)"
+    where = "redis-py's (default: REDIS_URL, else the Redis that scripts/serve runs)"
     for command in (show, drop):
         command.add_argument("--redis-url", metavar="URL", default=os.environ.get("REDIS_URL"), help=where)
     return parser.parse_args()

@@ -8,6 +8,7 @@ requests take at the planned load. `check` holds all of it against the real serv
 import argparse
 import dataclasses
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ def main() -> int:
     """
     Run the command; return the exit status: 1 if a prediction was not held.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return 0 if run(parse_options()) else 1
     except Failure as failure:

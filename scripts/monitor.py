@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.arguments import seconds_of
 from local.supervisor import Failure, Pause, Stopped, interruptible_pause, say
 
 if TYPE_CHECKING:
@@ -48,21 +49,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--for",
         dest="seconds",
-        type=positive,
+        type=seconds_of,
         metavar="SECONDS",
         help="watch so long, draw once and end (default: draw every 15 s until Ctrl-C)",
     )
     return parser.parse_args()
-
-
-def positive(argument: str) -> float:
-    """
-    Read a number of seconds to watch.
-    """
-    seconds = float(argument)
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return seconds
 
 
 def watch(options: argparse.Namespace, children: contextlib.ExitStack, pause: Pause) -> None:

@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 
 from local import redis_server
+from local.arguments import port_of, seconds_of
 from local.supervisor import Child, Failure, Pause, Stopped, interruptible_pause, say
 
 ROOT = Path(__file__).resolve().parents[1]
-MAX_PORT = 65535
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
@@ -44,29 +44,9 @@ def parse_options() -> argparse.Namespace:
     redis = "a Redis that runs already, instead of one of our own (default: the REDIS_URL of the environment)"
     parser.add_argument("--redis-url", default=os.environ.get("REDIS_URL"), help=redis)
     parser.add_argument(
-        "--ready-timeout-seconds", type=positive, default=120, help=f"how long a service may take to start {default}"
+        "--ready-timeout-seconds", type=seconds_of, default=120, help=f"how long a service may take to start {default}"
     )
     return parser.parse_args()
-
-
-def port_of(argument: str) -> int:
-    """
-    Read a port that can be asked for.
-    """
-    number = int(argument)
-    if not 0 < number <= MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{number} is no port; give one from 1 to {MAX_PORT}")
-    return number
-
-
-def positive(argument: str) -> float:
-    """
-    Read a number of seconds to wait.
-    """
-    seconds = float(argument)
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return seconds
 
 
 def check_ports(options: argparse.Namespace) -> None:

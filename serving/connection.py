@@ -26,9 +26,9 @@ from serving.refusal import refusal
 # h11's bound, and as there of what is read before the head's end is found: a read takes up to 256 KiB more at once.
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 256
-# Each may hold a head, or what was read ahead of a body that nobody counts yet, up to 200 KiB: 0.4 GiB in all.
+# Each holds up to 0.2 MiB of a body that nobody counts yet, or 0.7 MiB of heads, of which one read brings many.
 MAX_CONNECTIONS = 2048
-MAX_PIPELINED = 100
+MAX_PIPELINED = 20
 # How long a client may go on sending after its last answer, and how long it may leave an answer unread.
 _LINGER_SECONDS = 1.0
 _UNREAD_SECONDS = 30.0
@@ -190,8 +190,9 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._state is _State.BODY and not self.parser.should_upgrade():
             self._state = _State.IDLE
             super().on_message_complete()
-            if not self.pipeline:
-                self.flow.resume_reading()  # paused by a large body; else nobody would see the client leave
+            # paused by a large body, or by uvicorn for a second request: nobody would see the client leave
+            if len(self.pipeline) <= 1:
+                self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """

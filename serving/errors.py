@@ -130,7 +130,7 @@ class TooLarge(ServiceError):
 
 class HeadTooLarge(TooLarge):
     """
-    431: more bytes before the body than the limit.
+    431: more bytes or headers before the body, or bytes in trailers, than the limit.
     """
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -201,7 +201,8 @@ class UpstreamTimeout(ServiceError):
 
 
 _BY_STATUS: dict[int, type[ServiceError]] = {
-    kind.status: kind for kind in (InvalidRequest, Forbidden, NotFound, MethodNotAllowed, TooLarge, Overloaded)
+    kind.status: kind
+    for kind in (InvalidRequest, Forbidden, NotFound, MethodNotAllowed, SlowRequest, TooLarge, Overloaded)
 }
 
 

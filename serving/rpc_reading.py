@@ -3,8 +3,8 @@ Reading the messages of gRPC's calls, so that who says nothing keeps nobody out.
 
 gRPC gathers a message by itself once it is asked for, without telling how much of it has come; before, it takes in no
 more than one window of flow control. So memory is bounded by how many calls are read at once. Silent calls look like
-slow ones and may take all of those turns. Therefore turns are short while others wait: the connection that has most of
-them gives up its oldest; the next is of the connection that has fewest, and the newest call there, since of many silent
+slow ones and may take all of those turns. Therefore turns are short while connections with fewer wait: the one that has
+most gives up its oldest; the next is of the connection that has fewest, and the newest call there, since of many silent
 ones it is the least likely.
 """
 
@@ -48,7 +48,7 @@ class _Reader:
     def give_way(self) -> None:
         if self.timeout.expired():
             return  # it is leaving
-        end = max(self.began + _TURN_SECONDS, asyncio.get_running_loop().time())
+        end = self.began + _TURN_SECONDS
         if end < (self.timeout.when() or end):
             self.is_pressed = True
             self.timeout.reschedule(end)
@@ -113,6 +113,7 @@ class Readers:
             self._waiting.remove(following)
             self._reading.append(following)
             following.begin()
-        if self._waiting:
-            [(most, _)] = turns.most_common(1)
+        [(most, count)] = turns.most_common(1)
+        # who has most keeps them while nobody waits but those who have as many: they share one line, and slow it alike
+        if any(turns[reader.peer] < count for reader in self._waiting):
             next(reader for reader in self._reading if reader.peer == most).give_way()

@@ -12,7 +12,7 @@ from serving.errors import Overloaded
 
 # On all connections; gRPC's own copy makes it twice as much.
 _MAX_BYTES = 64 * 1024 * 1024
-# What one may have of the room that is left: so there always is some for who has nothing unread.
+# What one may have of the room that is left. Who has nothing unread is let in while the last answers overshoot it.
 _SHARE = 1 / 4
 Context = aio.ServicerContext[Any, Any]
 
@@ -33,7 +33,8 @@ class UnreadAnswers:
             Overloaded: 429, too many wait on its connection.
         """
         peer = context.peer()
-        if self._bytes[peer] >= _SHARE * (_MAX_BYTES - self._bytes.total()):
+        held, total = self._bytes[peer], self._bytes.total()
+        if held >= _SHARE * (_MAX_BYTES - total) and (held or total >= 2 * _MAX_BYTES):
             raise Overloaded("too many answers wait to be read; read them, or try again shortly")
         self._bytes[peer] += len(answer)
         context.add_done_callback(partial(self._sent, peer, len(answer)))  # type: ignore[arg-type]  # a function will do

@@ -98,7 +98,7 @@ class PredictorClient:
                 self._note_failure(error, began)
             hop.note("TimeoutError", "no answer in time")
             raise UpstreamTimeout(
-                f"the model did not answer within {self._timeout_seconds:g} s; send fewer or shorter texts"
+                f"the model did not answer within {self._timeout_seconds:g} s; try again, or with fewer texts"
             ) from None
         except ServiceError:
             self._note_answer()

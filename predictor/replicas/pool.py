@@ -140,7 +140,8 @@ class Replicas:
         """
         with self._changed:
             self._ready.discard(link)
-            REPLICA_READY.labels(link.index).set(0)
+            if link in self._links:
+                REPLICA_READY.labels(link.index).set(0)
             self._changed.notify_all()
         threading.Thread(target=self._welcome, args=(link,), name=f"replica {link.index}", daemon=True).start()
 
@@ -168,6 +169,8 @@ class Replicas:
             driver = self._start_driver()
             self._watch(driver)
             with self._changed:
+                for link in self._links:
+                    REPLICA_READY.labels(link.index).set(0)
                 self._links = []
                 self._ready.clear()
                 self._idle.clear()

@@ -17,7 +17,6 @@ from local.supervisor import Failure
 from transformer import entry, lenient
 from transformer.redis_url import Client, connect_blocking
 
-DEFAULT_URL = "redis://localhost:6379/0"
 TIMEOUT_SECONDS = 5
 
 SCAN_COUNT = 250
@@ -111,9 +110,13 @@ def _steps(redis: Client, pattern: str) -> Iterator[list[bytes]]:
 
 def _found() -> str:
     urls = redis_server.running()
-    if len(urls) > 1:
-        raise Failure(f"several stacks run; choose one with --redis-url: {', '.join(urls)}")
-    return urls[0] if urls else DEFAULT_URL
+    match urls:
+        case [url]:
+            return url
+        case []:
+            raise Failure("which Redis? Give it by --redis-url or REDIS_URL; no scripts/serve runs one just now")
+        case _:
+            raise Failure(f"several stacks run; choose one with --redis-url: {', '.join(urls)}")
 
 
 def _check_whole(redis: Client) -> None:

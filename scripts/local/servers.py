@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from local import redis_server
-from local.supervisor import Failure, free_port
+from local.supervisor import Failure, death_signal, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60
@@ -107,7 +107,13 @@ def server(program: list[str], *flags: str, **environment: str) -> Iterator[Serv
 
 @contextlib.contextmanager
 def _process(command: list[str], **environment: str) -> Iterator[psutil.Popen]:
-    process = psutil.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    process = psutil.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        preexec_fn=death_signal(),  # no thread of ours holds a lock now
+    )
     try:
         yield process
     finally:

@@ -441,6 +441,7 @@ def test_several_stacks_are_told_apart(server: Redis, redis_server: Redis, tmp_p
     for name, port in {"a": server.port, "b": free_port()}.items():
         (tmp_path / f"sentiment-redis-{name}").mkdir()
         (tmp_path / f"sentiment-redis-{name}" / "url").write_text(f"redis://127.0.0.1:{port}/0")
+    assert "which Redis?" in refusal("show", TMPDIR=str(tmp_path / "nobody's"))
     assert json.loads(run("show", "--json", TMPDIR=str(tmp_path)).stdout)["redis"] == f"127.0.0.1:{server.port}/0"
     (tmp_path / "sentiment-redis-b" / "url").write_text(redis_server.url)
     assert server.url in refusal("show", TMPDIR=str(tmp_path))

@@ -3,7 +3,7 @@ import gc
 import json
 import socket
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -18,14 +18,28 @@ REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 LARGE = bytes(16 * 1024 * 1024)
 
 
-async def answer(scope: Any, _receive: Any, send: Any) -> None:
+async def answer(scope: Any, receive: Any, send: Any) -> None:
     """
-    An application that says yes, or far more than a socket holds.
+    An application that says yes, or far more than a socket holds, or fails in its answer once its client has left.
     """
+    if scope["path"] == "/fails":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        raise RuntimeError
     body = LARGE if scope["path"] == "/large" else b"yes"
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """
+    Return once something holds, or fail after a while.
+    """
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110  # there is no event for it
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -121,14 +135,23 @@ async def test_fault_takes_no_answer_from_those_before(port: int, fault: bytes) 
     writer.close()
 
 
-async def test_small_unread_answer_is_kept_for_its_reader(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_small_unread_answer_is_kept_for_its_reader(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     A last answer that no kernel has room for waits as long for its reader as any, not as briefly as a refusal.
     """
     monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-    writer.write(REQUEST.replace(b"/", b"/large", 1) + REQUEST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
-    assert (await reader.read()).endswith(b"yes")
+    writer.write(REQUEST)
+    await reader.readuntil(b"yes")
+    [served] = server.server_state.connections
+    served.transport.set_write_buffer_limits(high=2 * len(LARGE))  # type: ignore[union-attr]  # so that it is small
+    writer.write(REQUEST.replace(b"/", b"/large", 1).replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+    await until(lambda: served.transport.is_closing() or "LINGERING" in str(served._state))  # type: ignore[union-attr]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert (await reader.read()).endswith(LARGE)
     writer.close()
 
 
@@ -155,10 +178,42 @@ async def test_client_that_half_closes_is_not_waited_for(server: uvicorn.Server,
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
     writer.write(REQUEST.replace(b"/", b"/large", 1) * 3)
     await reader.readexactly(1)
+    [served] = server.server_state.connections
+    assert served._open  # type: ignore[union-attr]  # ours
     writer.write_eof()
-    assert len(await reader.read()) < 3 * len(LARGE)
-    assert not [open_ for open_ in server.server_state.connections if open_._open]  # type: ignore[union-attr]  # ours
+    await until(lambda: not served._open)  # type: ignore[union-attr]
     writer.close()
+
+
+async def test_stop_waits_for_a_body_that_is_not_needed(server: uvicorn.Server, port: int) -> None:
+    """
+    A request that was answered before its end is taken in when the server stops, and then its connection ends.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST.replace(b"\r\n\r\n", b"\r\ncontent-length: 5\r\n\r\n"))
+    await reader.readuntil(b"yes")
+    [served] = server.server_state.connections
+    served.shutdown()
+    writer.write(b"hello")
+    assert not await reader.read()
+    writer.close()
+
+
+async def test_fault_of_the_application_after_its_client_left(server: uvicorn.Server, port: int) -> None:
+    """
+    An application that fails when nobody waits any more breaks nothing else.
+    """
+    broken: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST.replace(b"/", b"/fails", 1))
+    await until(lambda: bool(server.server_state.tasks))
+    [task] = server.server_state.tasks
+    writer.transport.abort()
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    assert not broken
 
 
 async def test_closed_connections_are_free_at_once(server: uvicorn.Server, port: int) -> None:

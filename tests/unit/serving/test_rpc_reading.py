@@ -79,6 +79,17 @@ async def test_silent_calls(connections: list[str]) -> None:
             assert await readers.read(calls.sends(b"question"), "honest") == b"question"
 
 
+async def test_calls_of_one_connection_share_its_line() -> None:
+    """
+    While no connection with fewer turns waits, all get the time they may take: those that share a line slow each other.
+    """
+    readers, calls = Readers(600), Calls()
+    asked = [asyncio.create_task(readers.read(calls.sends(b"large", after=None), "one")) for _ in range(3 * TURNS)]
+    await asyncio.sleep(3 * rpc_reading._TURN_SECONDS)  # as long as turns would be short
+    calls.arrived.set()
+    assert await asyncio.gather(*asked) == [b"large"] * len(asked)
+
+
 async def test_who_gives_way() -> None:
     """
     The connection that reads most gives way, and keeps turns while they suffice; others lose none.
