@@ -1,7 +1,5 @@
 """
-The service's cache: scores that are known, by the same keys and entries; and without a Redis, this process's memory.
-
-What is known of a text is computed no more, be it a duplicate of an earlier row or an answer of the service's.
+The service's cache: scores that are known, by the same keys and entries; nothing without a Redis.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +38,7 @@ class ScoreCache:
         self._cache = TextCache(
             job.model_name,
             self._store,
-            local_bytes=settings.local_cache_bytes,
+            local_bytes=0,  # `Memory` is of this process
             ttl_seconds=settings.cache_ttl_seconds,
             ttl_jitter=settings.cache_ttl_jitter,
         )

@@ -3,6 +3,7 @@ Everything that comes of a job, in one folder: what is finished is known by what
 
     rows/part-000000.csv         scored rows, in the input's order
     rejected/part-000000.jsonl   rows that could not be scored, with the reason
+    computed/part-000000.bin     digests and scores of the texts that it was the first to have, for a run that goes on
     parts/part-000000.json       written last: the part is finished
     manifest.json                what is scored by what, and at the end the counts
     report.html                  the same as plots
@@ -10,10 +11,14 @@ Everything that comes of a job, in one folder: what is finished is known by what
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from local.supervisor import Failure
 from scoring.job import Job, Part
+from scoring.memory import KEY_BYTES, Scores
 from scoring.places import Place
 from scoring.tally import Tally
 
@@ -59,6 +64,23 @@ class OutputFolder:
             if file.unfinished:
                 file.remove()
 
+    def keep(self, part: Part, keys: Sequence[bytes], scores: Scores) -> None:
+        """
+        Write what a part computes, before it is booked: for a run that goes on, see `Memory`.
+        """
+        computed = np.empty(len(keys), dtype=self._computed_type)
+        computed["key"] = np.frombuffer(b"".join(keys), dtype="u1").reshape(-1, KEY_BYTES)
+        computed["scores"] = scores
+        (self.place / self._computed(part)).write(computed.tobytes())
+
+    def computed(self, part: Part) -> tuple[list[bytes], Scores]:
+        """
+        What `keep` wrote of a finished part: N keys, and scores (N, L); nothing if somebody removed it.
+        """
+        file = self.place / self._computed(part)
+        computed = np.frombuffer(b"" if file.size is None else file.read(), dtype=self._computed_type)
+        return [key.tobytes() for key in computed["key"]], computed["scores"]
+
     def book(self, part: Part, rows: bytes, rejected: bytes, tally: Tally) -> None:
         """
         Write what came of a part, and last that it is finished.
@@ -92,6 +114,13 @@ class OutputFolder:
 
     def _rows(self, part: Part) -> str:
         return f"rows/part-{part.number:06}.{self._job.output_suffix}"
+
+    @property
+    def _computed_type(self) -> "np.dtype[np.void]":
+        return np.dtype([("key", "u1", KEY_BYTES), ("scores", "<f4", len(self._job.labels))])
+
+    def _computed(self, part: Part) -> str:
+        return f"computed/part-{part.number:06}.bin"
 
     def _rejected(self, part: Part) -> str:
         return f"rejected/part-{part.number:06}.jsonl"

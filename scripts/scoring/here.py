@@ -19,10 +19,16 @@ Parts at work at once: one is read or written while another computes.
 
 
 def run(
-    job: Job, parts: Iterable[Part], finished: Callable[[Part, Tally], None], computed: Callable[[int], None]
+    job: Job,
+    parts: Iterable[tuple[Part, bool]],
+    finished: Callable[[Part, Tally], None],
+    computed: Callable[[int], None],
 ) -> float:
     """
     Score parts, and tell of each that is finished, and of texts that are computed.
+
+    Args:
+        parts: in order, and whether each was finished before.
 
     Returns:
         seconds that it took once the model was loaded.
@@ -36,10 +42,13 @@ def run(
     return perf_counter() - begin
 
 
-async def _run(scorer: Scorer, parts: Iterable[Part], finished: Callable[[Part, Tally], None]) -> None:
+async def _run(scorer: Scorer, parts: Iterable[tuple[Part, bool]], finished: Callable[[Part, Tally], None]) -> None:
     async def lane() -> None:
-        for part in parts:
-            finished(part, await scorer.score(part))
+        for part, is_finished in parts:
+            if is_finished:
+                await scorer.recall(part)
+            else:
+                finished(part, await scorer.score(part))
 
     # no more threads than are needed: the C library keeps freed memory for each
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_LANES))

@@ -81,7 +81,9 @@ def _score(options: Options, job: Job, corpus: Corpus, todo: list[Part], total: 
                 return on_ray.run(job, todo, finished, options.ray)
             from scoring import here  # noqa: PLC0415  # --ray needs no torch here
 
-            return here.run(job, todo, finished, done)
+            unfinished, last = set(todo), todo[-1].number
+            parts = [(part, part not in unfinished) for part in corpus.parts if part.number <= last]
+            return here.run(job, parts, finished, done)
         except Failure as failure:
             raise Failure(f"{failure}; what is finished stays, and the same command goes on with the rest") from None
 

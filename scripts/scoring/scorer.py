@@ -3,7 +3,7 @@ A part's way: read → look up → compute → write → book. The same wherever
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from scoring.engine import Engine, TokenIds
 from scoring.folder import OutputFolder
 from scoring.job import Answer, Job, Part
 from scoring.lines import Lines
+from scoring.memory import Claim, Memory, Scores
 from scoring.places import failures
 from scoring.sheet import LineSheet, Sheet
 from scoring.survey import form_of
@@ -35,7 +36,9 @@ class Scorer:
         self._folder = OutputFolder(job)
         self._engine = Engine(job.settings, threads=threads, computed=computed)
         self._cache = ScoreCache(job)
-        self._flights: dict[str, asyncio.Task[dict[str, Row]]] = {}
+        self._memory = Memory()
+        self._turn = asyncio.Event()  # for the next part to claim its texts
+        self._turn.set()
 
     async def close(self) -> None:
         """
@@ -48,45 +51,59 @@ class Scorer:
         """
         Score a part's rows and book it as finished.
 
+        Parts that are scored or recalled at once must have begun in their order.
+
         Raises:
             Failure: it cannot be read or written any more.
         """
-        sheet = await asyncio.to_thread(read, self._job, part)
-        texts = list(dict.fromkeys(sheet.texts))
+        sheet, claim = await self._read(part)
+        texts = list(claim.places)
         token_ids = dict(zip(texts, await self._engine.encode(texts), strict=True))
-        rows = await self._cache.lookup(texts)
-        unknown = [text for text in texts if text not in rows]
-        own = [text for text in unknown if text not in self._flights]
-        rows |= await self._compute(unknown, own, token_ids)
-        return await asyncio.to_thread(self._write, part, sheet, rows, token_ids, len(own))
+        known = await self._cache.lookup(claim.own)
+        rows = known | await self._compute([text for text in claim.own if text not in known], token_ids)
+        own = np.array([rows[text] for text in claim.own], dtype=np.float32).reshape(-1, len(self._job.labels))
+        claim.owner.learn(own)
+        found = {
+            text: ((await owner.scores())[place], token_ids[text]) for text, (owner, place) in claim.places.items()
+        }
+        tally = Tally(computed=len(claim.own) - len(known))
+        await asyncio.to_thread(self._folder.keep, part, claim.keys, own)
+        return await asyncio.to_thread(self._write, part, sheet, found, tally)
 
-    async def _compute(self, texts: Sequence[str], own: list[str], token_ids: dict[str, TokenIds]) -> dict[str, Row]:
+    async def recall(self, part: Part) -> None:
         """
-        Compute a part's own texts; the others are computed just now for another part, and waited for.
+        Know what a part that was finished before has computed.
+
+        Raises:
+            Failure: it cannot be read any more.
         """
-        flights = {self._flights[text] for text in texts if text in self._flights}
-        flights.add(flight := asyncio.create_task(self._fly(own, token_ids)))
-        self._flights |= dict.fromkeys(own, flight)
+        turn, self._turn = self._turn, (following := asyncio.Event())
         try:
-            computed = {text: row for each in flights for text, row in (await each).items()}
+            keys, scores = await asyncio.to_thread(self._folder.computed, part)
+            await turn.wait()
+            self._memory.recall(keys, scores)
         finally:
-            for text in own:
-                del self._flights[text]
-        return {text: computed[text] for text in texts}
+            following.set()
 
-    async def _fly(self, texts: list[str], token_ids: dict[str, TokenIds]) -> dict[str, Row]:
+    async def _read(self, part: Part) -> tuple[Sheet, Claim]:
+        turn, self._turn = self._turn, (following := asyncio.Event())
+        try:
+            sheet = await asyncio.to_thread(read, self._job, part)
+            await turn.wait()
+            return sheet, self._memory.claim(list(dict.fromkeys(sheet.texts)))
+        finally:
+            following.set()
+
+    async def _compute(self, texts: list[str], token_ids: dict[str, TokenIds]) -> dict[str, Row]:
         texts.sort(key=lambda text: len(token_ids[text]))  # equal lengths beside each other compute fastest
         computed = await self._engine.probabilities([token_ids[text] for text in texts])
         rows = dict(zip(texts, map(tuple, computed), strict=True))
         self._cache.store(rows)
         return rows
 
-    def _write(
-        self, part: Part, sheet: Sheet, rows: dict[str, Row], token_ids: dict[str, TokenIds], computed: int
-    ) -> Tally:
-        answers = {text: self._answer(text, row, token_ids[text]) for text, row in rows.items()}
+    def _write(self, part: Part, sheet: Sheet, found: dict[str, tuple[Scores, TokenIds]], tally: Tally) -> Tally:
+        answers = {text: self._answer(text, scores, token_ids) for text, (scores, token_ids) in found.items()}
         in_order = [answers[text] for text in sheet.texts]
-        tally = Tally(computed=computed)
         for answer in in_order:
             tally.count(answer)
         tally.rejected.update(row.reason for row in sheet.rejected)
@@ -95,11 +112,11 @@ class Scorer:
         self._folder.book(part, sheet.render(self._job, in_order), rejected, tally)
         return tally
 
-    def _answer(self, text: str, row: Row, token_ids: TokenIds) -> Answer:
-        best = max(range(len(row)), key=row.__getitem__)
+    def _answer(self, text: str, scores: Scores, token_ids: TokenIds) -> Answer:
         # float32's own shortest digits, not those of the double that it becomes
-        scores = tuple(float(str(np.float32(score))) for score in row)
-        return Answer(self._job.labels[best], scores, max(scores), self._engine.is_cut(text, token_ids), len(token_ids))
+        row = tuple(float(str(score)) for score in scores)
+        best = max(range(len(row)), key=row.__getitem__)
+        return Answer(self._job.labels[best], row, row[best], self._engine.is_cut(text, token_ids), len(token_ids))
 
 
 def read(job: Job, part: Part) -> Sheet:
