@@ -10,11 +10,13 @@ that the client has left.
 
 import asyncio
 from collections import deque
+from collections.abc import Sized
 from enum import Enum, auto
 from functools import partial
 from typing import Any
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving import errors
@@ -71,6 +73,20 @@ class _Answering:
         self._connection.end()
 
 
+class _Flow(FlowControl):
+    """
+    Uvicorn's, which each answer has read on; but while two requests wait a third one stays in the kernel.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if len(self._waiting) <= 1:
+            super().resume_reading()
+
+
 class BoundedHttp(HttpToolsProtocol):
     """
     Speaks HTTP/1 with one client.
@@ -96,6 +112,7 @@ class BoundedHttp(HttpToolsProtocol):
         Begin; a client that says nothing is not waited for for ever.
         """
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         if len(self.connections) > MAX_CONNECTIONS:
             self.connections.discard(self)
             self._refuse(errors.Unavailable("too many connections are open; try again shortly"))
@@ -190,9 +207,7 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._state is _State.BODY and not self.parser.should_upgrade():
             self._state = _State.IDLE
             super().on_message_complete()
-            # paused by a large body, or by uvicorn for a second request: nobody would see the client leave
-            if len(self.pipeline) <= 1:
-                self.flow.resume_reading()
+            self.flow.resume_reading()  # paused by a large body, or for a second request: to see the client leave
 
     def on_response_complete(self) -> None:
         """
@@ -202,8 +217,8 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._open:  # after `end`
             return
         self._open.popleft()
-        self.flow.resume_reading()
         self._start_next()
+        self.flow.resume_reading()
         if self._state is _State.FAULTY:
             self._end_faulty()
         self._watch()
