@@ -170,7 +170,7 @@ def test_ray_scores_the_same(folder: Path) -> None:
     [
         (["corpus.csv", "new", "--cache", "redis://127.0.0.1:1"], "--cache"),
         (["missing.csv", "new"], "missing.csv"),
-        (["whole", "new"], "manifest.json"),
+        (["whole", "new"], "its name ends in none of"),
     ],
 )
 def test_refusals_are_one_line(folder: Path, arguments: list[str], told: str) -> None:
