@@ -8,7 +8,6 @@ from http import HTTPStatus
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from serving.admission import Admission
-from serving.deferred import Deferred
 from serving.histogram import Histogram
 from serving.openapi.refusals import Json
 from serving.record import Record
@@ -32,7 +31,6 @@ class RequestMetrics:
     """
 
     def __init__(self, service: str, admission: Admission, *, registry: CollectorRegistry = REGISTRY) -> None:
-        self._deferred = Deferred(registry)
         requests = Counter(
             f"{service}_requests_total",
             "Requests by route, protocol and HTTP status, over gRPC the status that REST would give; 499: client left.",
@@ -81,16 +79,13 @@ class RequestMetrics:
         """
         Take in a request that has ended.
         """
-        self._deferred.add(self._count, record, record.elapsed_ms())
-
-    def _count(self, record: Record, elapsed_ms: float) -> None:
         self._requests(record.route, record.protocol, record.status).inc()
         phases = record.durations_ms
         if not record.succeeded or not phases:
             return
         for phase, duration_ms in phases.items():
             self._phase_seconds(phase).observe(duration_ms / 1000)
-        seconds = (elapsed_ms - phases.get("receive", 0)) / 1000
+        seconds = (record.elapsed_ms() - phases.get("receive", 0)) / 1000
         self._seconds(record.protocol).observe(seconds, _exemplar(record))
 
 

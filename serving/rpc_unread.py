@@ -4,17 +4,14 @@ Answers over gRPC that clients have not taken in: bounded in memory, and no conn
 
 from collections import Counter
 from functools import partial
-from typing import Any
-
-from grpc import aio
 
 from serving.errors import Overloaded
+from serving.rpc_peer import Context
 
 # On all connections; gRPC's own copy makes it twice as much.
 _MAX_BYTES = 64 * 1024 * 1024
 # What one may have of the room that is left. Who has nothing unread is let in while the last answers overshoot it.
 _SHARE = 1 / 4
-Context = aio.ServicerContext[Any, Any]
 
 
 class UnreadAnswers:

@@ -3,8 +3,7 @@ KServe's v1 model routes, in place of its own.
 
 Upstream's GET reaches a model named `<m>:predict`, and another method is told that GET would be right, since that
 route comes first; `:explain` reads a missing attribute (KSERVE.md 23). Its `:predict` hands on raw bytes for an
-unfamiliar Content-Type, looks for CloudEvents, whose headers make it fail on what is none (KSERVE.md 10), and takes a
-tenth of a hit's time.
+unfamiliar Content-Type, and looks for CloudEvents, whose headers make it fail on what is none (KSERVE.md 10).
 """
 
 import orjson

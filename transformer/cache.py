@@ -9,7 +9,7 @@ from cachetools import TLRUCache
 
 from transformer import entry
 from transformer.entry import Row
-from transformer.metrics import LOCAL_CACHE_BYTES, LOCAL_TEXTS, MAX_LOCAL_CACHE_BYTES, REDIS_TEXTS, deferred
+from transformer.metrics import LOCAL_CACHE_BYTES, LOCAL_TEXTS, MAX_LOCAL_CACHE_BYTES, REDIS_TEXTS
 from transformer.redis_store import RedisStore
 from transformer.revision import ModelRevision
 
@@ -49,7 +49,7 @@ class TextCache:
         """
         keys = {text: self._key(revision, text) for text in texts}
         found = {text: row for text, key in keys.items() if (row := self._local.get(key)) is not None}
-        deferred.add(LOCAL_TEXTS.inc, len(found))
+        LOCAL_TEXTS.inc(len(found))
         missing = [text for text in keys if text not in found]
         values = await self._store.get([keys[text] for text in missing])
         for text, value in zip(missing, values, strict=True):

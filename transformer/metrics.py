@@ -7,10 +7,7 @@ from itertools import product
 
 from prometheus_client import REGISTRY, Counter, Gauge, Info
 
-from serving.deferred import Deferred
 from serving.histogram import Histogram
-
-deferred = Deferred(REGISTRY)
 
 _TEXTS = Counter(
     "sentiment_transformer_texts_total",

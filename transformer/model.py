@@ -11,7 +11,7 @@ from transformer import contract
 from transformer.answers import Answer, Answers
 from transformer.client import PredictorClient
 from transformer.contract import Question
-from transformer.metrics import deferred, scores
+from transformer.metrics import scores
 from transformer.redis_store import RedisStore
 from transformer.revision import RevisionWatch
 
@@ -104,7 +104,7 @@ class SentimentTransformer(ServedModel):
         response_headers["x-cache"] = answer.cache_status
         response_headers["x-cache-hits"] = f"{answer.hits}/{len(answer.rows)}"
         record.current().fields.update(texts=len(answer.rows), hits=answer.hits)
-        deferred.add(_count_scores, answer)
+        _count_scores(answer)
         return _Answered(question, answer)
 
     async def postprocess(self, answered: _Answered, headers: Any, response_headers: Any) -> Any:

@@ -10,11 +10,12 @@ lean_kserve.import_kserve()
 
 import prometheus_client  # noqa: E402  # KServe's import, which brings it, is ours to make
 
-from serving.deferred import Deferred  # noqa: E402
+import transformer.model  # noqa: E402
+from serving.metrics import RequestMetrics  # noqa: E402
 from transformer.__main__ import main  # noqa: E402
 
-# Requests, their texts and scores; and what misses count besides.
-_COUNTING = ((Deferred, "add"), (prometheus_client.Counter, "inc"))
+# A request's, its texts' scores, and the rest: texts by source, calls of Redis.
+_COUNTING = ((RequestMetrics, "count"), (transformer.model, "_count_scores"), (prometheus_client.Counter, "inc"))
 _COUNTED = [getattr(owner, name) for owner, name in _COUNTING]
 
 
