@@ -46,12 +46,12 @@ def running(settings: PredictorSettings, artifact: Artifact) -> Iterator[Engine]
 
 @contextlib.contextmanager
 def _replicas(plan: Plan, settings: PredictorSettings, artifact: Artifact) -> Iterator[Engine]:
-    from predictor.replicas.link import Task  # noqa: PLC0415
+    from predictor.replicas.link import IN_FLIGHT, Task  # noqa: PLC0415
     from predictor.replicas.pool import Replicas  # noqa: PLC0415
 
     replicas = Replicas(Task(plan, artifact, settings.numeric_mode, settings.log_format, settings.log_level))
     try:
         replicas.start()
-        yield Engine(replicas.classify, plan.count, replicas.available)
+        yield Engine(replicas.classify, plan.count * IN_FLIGHT, replicas.available)
     finally:
         replicas.close()

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any, TypeAlias
 
 import psutil
@@ -22,7 +23,7 @@ import structlog
 from ray.exceptions import RayError, RayTaskError
 
 from predictor.artifact import ArtifactError
-from predictor.replicas.link import BATCH_SECONDS, LOST, READY, Packed, Task
+from predictor.replicas.link import BATCH_SECONDS, LOST, READY, Answer, Task
 from predictor.replicas.plan import LOCAL, Plan
 from predictor.replicas.replica import Contents, Replica, contents_of
 from serving import logs
@@ -43,7 +44,7 @@ Pipe: TypeAlias = "Connection[Any, Any]"
 
 class Driver:
     """
-    Replicas of one model.
+    Starts replicas of one model.
 
     Args:
         task: what they are replicas of.
@@ -54,34 +55,7 @@ class Driver:
         self._model = (task.artifact, task.numeric_mode, ray.put(contents))
         self._replica: Any = ray.remote(num_cpus=1)(Replica)
 
-    def serve(self, pipe: Pipe, ended: threading.Event) -> None:
-        """
-        Have a replica answer what comes through a pipe, until that closes.
-        """
-        try:
-            with contextlib.suppress(EOFError, OSError):  # the predictor is gone, or the server of a client
-                while True:
-                    self._serve_once(pipe)
-        finally:
-            ended.set()
-
-    def _serve_once(self, pipe: Pipe) -> None:
-        try:
-            replica = self._start()
-        except ArtifactError as error:
-            pipe.send(error)
-            pipe.recv()  # nothing more to do than to wait for the end
-            return
-        pipe.send(READY)
-        try:
-            while True:
-                pipe.send(_answer(replica, pipe.recv()))
-        except RayError as error:
-            _log.warning("a replica is lost", reason=_first_line(error))
-            pipe.send(LOST)
-            ray.kill(replica)  # for it may only hang
-
-    def _start(self) -> Any:
+    def start(self) -> Any:
         """
         A replica that has loaded, as soon as the cluster has a core for it.
 
@@ -102,6 +76,65 @@ class Driver:
                 return replica
 
 
+class Seat:
+    """
+    A replica, and whichever is in its place after it.
+
+    Args:
+        driver: starts them.
+        pipe: to the predictor.
+        ended: is set once the predictor is gone, or the server of a client.
+    """
+
+    def __init__(self, driver: Driver, pipe: Pipe, ended: threading.Event) -> None:
+        self._driver = driver
+        self._pipe = pipe
+        self._ended = ended
+        self._replica: Any = None
+        self._asked: SimpleQueue[tuple[int, Any, Any]] = SimpleQueue()
+
+    def serve(self) -> None:
+        """
+        Have the replica answer what comes through the pipe, in threads.
+        """
+        for task in (self._forward, self._answer):
+            threading.Thread(target=self._until_gone, args=(task,), daemon=True).start()
+
+    def _until_gone(self, task: Callable[[], None]) -> None:
+        try:
+            with contextlib.suppress(EOFError, OSError):
+                task()
+        finally:
+            self._ended.set()
+
+    def _forward(self) -> None:
+        while True:
+            number, batch = self._pipe.recv()
+            replica = self._replica
+            self._asked.put((number, replica, replica.classify.remote(*batch)))
+
+    def _answer(self) -> None:
+        try:
+            while True:
+                self._replica = self._driver.start()
+                self._pipe.send(READY)
+                self._answer_while_there()
+        except ArtifactError as error:
+            self._pipe.send(error)
+            self._ended.wait()  # there is nothing more to do
+
+    def _answer_while_there(self) -> None:
+        try:
+            while True:
+                number, replica, answer = self._asked.get()
+                if replica is self._replica:  # of those before, all was told to be lost
+                    self._pipe.send((number, _got(answer)))
+        except RayError as error:
+            _log.warning("a replica is lost", reason=_first_line(error))
+            self._pipe.send(LOST)
+            ray.kill(self._replica)  # for it may only hang
+
+
 def main() -> None:
     """
     Run until the predictor or Ray's head is gone.
@@ -115,7 +148,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _stop)  # Ray has set its own
     driver, ended = Driver(task, contents), threading.Event()
     for pipe in pipes:
-        threading.Thread(target=driver.serve, args=(pipe, ended), daemon=True).start()
+        Seat(driver, pipe, ended).serve()
     while not ended.wait(_LOOK_SECONDS):
         if not is_there():
             _log.warning("Ray's head is gone")
@@ -179,7 +212,7 @@ def _is_reached(address: str) -> bool:
     return True
 
 
-def _answer(replica: Any, batch: Packed) -> object:
+def _got(answer: Any) -> Answer:
     """
     Probabilities of a batch, or why there are none.
 
@@ -187,9 +220,10 @@ def _answer(replica: Any, batch: Packed) -> object:
         RayError: the replica did not survive it.
     """
     try:
-        return ray.get(replica.classify.remote(*batch), timeout=BATCH_SECONDS)
+        rows: Answer = ray.get(answer, timeout=BATCH_SECONDS)
     except RayTaskError as error:
         return RuntimeError(_first_line(error.cause))
+    return rows
 
 
 def _first_line(error: BaseException) -> str:

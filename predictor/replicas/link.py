@@ -1,20 +1,24 @@
 """
 What the predictor and the driver of its replicas say to each other: a pipe for each replica, plain values.
 
-To the driver: a `Task` over the first pipe, once; then batches, each as `Packed`. Back: `READY` when the replica has
-loaded; for each batch its probabilities, or the error why there are none, or `LOST` where the replica did not survive
-it, after which comes `READY` of the one in its place. A pipe that closes is the end of who was at its other end.
+To the driver: a `Task` over the first pipe, once; then batches, each a number and a `Packed`. Back: `READY` when the
+replica has loaded; the number of each batch with its probabilities or the error why there are none; `LOST` where the
+replica did not survive one, for all that it had, and `READY` of the one in its place. An `ArtifactError` says that
+there can be none. A pipe that closes is the end of who was at its other end.
 """
 
 import contextlib
-from collections.abc import Sequence
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.artifact import Artifact, NumericMode
+from predictor.artifact import Artifact, ArtifactError, NumericMode
 from predictor.replicas.plan import Plan
 from serving.logs import LogFormat, LogLevel
 
@@ -23,12 +27,19 @@ if TYPE_CHECKING:
 
 READY = "ready"
 LOST = "lost"
+IN_FLIGHT = 2
+"""
+Batches that a replica has at most: one that it computes, and the next, which would else be on its way meanwhile.
+"""
+
 BATCH_SECONDS = 30.0
 """
 Longest time for a batch: far longer than one of any size takes on a busy core, so that a replica that took it hangs.
 """
 
 _MARGIN_SECONDS = 5.0
+
+Answer: TypeAlias = "NDArray[np.float32] | Exception"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class LostError(Exception):
 
 class Link:
     """
-    A replica, as the predictor has it; one thread at a time.
+    A replica, as the predictor has it.
 
     Args:
         index: which one.
@@ -75,6 +86,10 @@ class Link:
     def __init__(self, index: int, connection: "Connection[object, object]") -> None:
         self.index = index
         self._connection = connection
+        self._lock = threading.Lock()
+        self._is_ready = False
+        self._numbers = itertools.count()
+        self._asked: dict[int, Future[NDArray[np.float32]]] = {}
 
     def begin(self, task: Task) -> None:
         """
@@ -83,43 +98,63 @@ class Link:
         with contextlib.suppress(OSError):  # it has ended already, as its supervisor will see
             self._connection.send(task)
 
-    def await_ready(self) -> None:
-        """
-        Return once the replica has loaded.
-
-        Raises:
-            LostError: it never will.
-            ArtifactError: it cannot be of this model.
-        """
-        self._receive()
-
     def ask(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """
-        Probabilities of B ≥ 1 tokenised texts, float32 (B, L).
+        Probabilities of B ≥ 1 tokenised texts, float32 (B, L); several threads may ask at once.
 
         Raises:
             LostError: there are none, for a reason that another replica may not have.
         """
+        answer: Future[NDArray[np.float32]] = Future()
+        with self._lock:
+            if not self._is_ready:
+                raise LostError
+            number = next(self._numbers)
+            self._asked[number] = answer
+            with contextlib.suppress(OSError):  # the driver is gone, which `listen` tells
+                self._connection.send((number, pack(batch)))
         try:
-            self._connection.send(pack(batch))
-            if not self._connection.poll(BATCH_SECONDS + _MARGIN_SECONDS):
-                self._connection.close()  # which ends the driver, if it can still notice
-        except OSError:
+            return answer.result(IN_FLIGHT * BATCH_SECONDS + _MARGIN_SECONDS)
+        except TimeoutError:  # the driver itself hangs
             raise LostError from None
-        rows = self._receive()
-        assert isinstance(rows, np.ndarray)  # noqa: S101  # for the type checker
-        return rows
 
-    def _receive(self) -> object:
+    def listen(self) -> Iterator[bool]:
+        """
+        Take in what the driver says, until it ends.
+
+        Yields:
+            whether there is a replica, whenever that changes.
+
+        Raises:
+            ArtifactError: there can be none.
+        """
         try:
-            message = self._connection.recv()
+            while True:
+                match self._connection.recv():
+                    case str(state):
+                        yield from self._turn(is_ready=state == READY)
+                    case ArtifactError() as refusal:
+                        raise refusal
+                    case (int(number), answer):
+                        self._answer(number, answer)
         except (EOFError, OSError):
-            raise LostError from None
-        if isinstance(message, Exception):
-            raise message
-        if isinstance(message, str) and message == LOST:
-            raise LostError
-        return message
+            yield from self._turn(is_ready=False)
+
+    def _turn(self, *, is_ready: bool) -> Iterator[bool]:
+        with self._lock:
+            self._is_ready = is_ready
+            lost, self._asked = self._asked, {}
+        yield is_ready
+        for answer in lost.values():  # who hears it looks for another replica, and must not be given this one
+            answer.set_exception(LostError())
+
+    def _answer(self, number: int, rows: object) -> None:
+        with self._lock:
+            answer = self._asked.pop(number)
+        if isinstance(rows, Exception):
+            answer.set_exception(rows)
+        else:
+            answer.set_result(cast("NDArray[np.float32]", rows))
 
 
 def pack(batch: Sequence[Sequence[int]]) -> Packed:

@@ -1,7 +1,7 @@
 """
 The replicas as the predictor has them: a call that takes a batch, whichever of them computes it.
 
-A batch goes to a replica that has none, so to the least loaded: the batcher has as many threads as there are replicas.
+A batch goes to the least loaded of them: the batcher has as many threads as all of them take batches at once.
 """
 
 import os
@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections import deque
+from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.connection import Pipe
 from time import monotonic
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from predictor.artifact import ArtifactError
 from predictor.metrics import REPLICA_BATCHES, REPLICA_BUSY_SECONDS, REPLICA_READY, REPLICA_RESTARTS
-from predictor.replicas.link import BATCH_SECONDS, Link, LostError, Task
+from predictor.replicas.link import BATCH_SECONDS, IN_FLIGHT, Link, LostError, Task
 from predictor.replicas.plan import LOCAL
 from serving.errors import Unavailable
 
@@ -50,9 +50,9 @@ class Replicas:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._changed = threading.Condition()
-        self._links: list[Link] = []
-        self._ready: set[Link] = set()
-        self._idle: deque[Link] = deque()
+        self._ready: list[Link] = []
+        self._loads: Counter[int] = Counter()
+        self._busy_since: dict[int, float] = {}
         self._known: set[int] = set()
         self._refusal: ArtifactError | None = None
         self._closing = threading.Event()
@@ -106,79 +106,66 @@ class Replicas:
 
     def _ask(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         link = self._take()
-        began = monotonic()
         try:
             rows = link.ask(batch)
-        except LostError:
-            self._await(link)
-            raise
-        except Exception:
-            self._give_back(link)
-            raise
         finally:
-            REPLICA_BUSY_SECONDS.labels(link.index).inc(monotonic() - began)
+            self._give_back(link)
         REPLICA_BATCHES.labels(link.index).inc()
-        self._give_back(link)
         return rows
 
     def _take(self) -> Link:
         with self._changed:
-            self._changed.wait_for(lambda: self._idle or not self._ready, BATCH_SECONDS)
-            if not self._idle:
+            self._changed.wait_for(lambda: self._free() or not self._ready, BATCH_SECONDS)
+            if not self._free():
                 raise Unavailable("the model is being started; try again shortly")
-            return self._idle.popleft()
+            link = min(self._free(), key=lambda link: self._loads[link.index])
+            if not self._loads[link.index]:
+                self._busy_since[link.index] = monotonic()
+            self._loads[link.index] += 1
+            return link
+
+    def _free(self) -> list[Link]:
+        return [link for link in self._ready if self._loads[link.index] < IN_FLIGHT]
 
     def _give_back(self, link: Link) -> None:
         with self._changed:
-            if link in self._ready:  # and its driver has not ended meanwhile
-                self._idle.append(link)
-                self._changed.notify()
+            now = monotonic()
+            REPLICA_BUSY_SECONDS.labels(link.index).inc(now - self._busy_since[link.index])
+            self._busy_since[link.index] = now
+            self._loads[link.index] -= 1
+            self._changed.notify()
 
-    def _await(self, link: Link) -> None:
-        """
-        Have a thread wait for a link's replica, the first or the next.
-        """
-        with self._changed:
-            self._ready.discard(link)
-            if link in self._links:
-                REPLICA_READY.labels(link.index).set(0)
-            self._changed.notify_all()
-        threading.Thread(target=self._welcome, args=(link,), name=f"replica {link.index}", daemon=True).start()
-
-    def _welcome(self, link: Link) -> None:
-        refusal = None
+    def _listen(self, link: Link) -> None:
         try:
-            link.await_ready()
-        except LostError:  # with its driver: that is the supervisor's business
-            return
+            for is_ready in link.listen():
+                self._turn(link, is_ready=is_ready)
         except ArtifactError as error:
             _log.error("a replica cannot load", reason=str(error))
-            refusal = error
+            with self._changed:
+                self._refusal = error
+                self._changed.notify_all()
+
+    def _turn(self, link: Link, *, is_ready: bool) -> None:
         with self._changed:
-            self._refusal = self._refusal or refusal
-            if not refusal and link in self._links:
-                self._ready.add(link)
-                self._idle.append(link)
-                REPLICA_READY.labels(link.index).set(1)
+            if is_ready:
+                self._ready.append(link)
                 REPLICA_RESTARTS.labels(link.index).inc(link.index in self._known)
                 self._known.add(link.index)
+            elif link in self._ready:
+                self._ready.remove(link)
+            REPLICA_READY.labels(link.index).set(is_ready)
             self._changed.notify_all()
 
     def _supervise(self) -> None:
         while not self._closing.is_set():
-            driver = self._start_driver()
+            driver, listeners = self._start_driver()
             self._watch(driver)
-            with self._changed:
-                for link in self._links:
-                    REPLICA_READY.labels(link.index).set(0)
-                self._links = []
-                self._ready.clear()
-                self._idle.clear()
-                self._changed.notify_all()
+            for listener in listeners:
+                listener.join()
             if not self._closing.wait(_LOOK_SECONDS):
                 _log.warning("Ray is started again", address=self._task.plan.address)
 
-    def _start_driver(self) -> "subprocess.Popen[bytes]":
+    def _start_driver(self) -> tuple["subprocess.Popen[bytes]", list[threading.Thread]]:
         pipes = [Pipe() for _ in range(self._task.plan.count)]
         theirs = [end for _, end in pipes]
         environment = {**_ENVIRONMENT, **os.environ}
@@ -192,11 +179,12 @@ class Replicas:
         )
         for end in theirs:
             end.close()
-        self._links = [Link(index, end) for index, (end, _) in enumerate(pipes)]
-        self._links[0].begin(self._task)
-        for link in self._links:
-            self._await(link)
-        return driver
+        links = [Link(index, end) for index, (end, _) in enumerate(pipes)]
+        links[0].begin(self._task)
+        listeners = [threading.Thread(target=self._listen, args=(link,), daemon=True) for link in links]
+        for listener in listeners:
+            listener.start()
+        return driver, listeners
 
     def _watch(self, driver: "subprocess.Popen[bytes]") -> None:
         """

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Contents = Mapping[str, NDArray[np.uint8]]
 
-_NICENESS = 5
 # The first time pays for what is lazy.
 _WARM_UPS = 2
 _WARM_UP_BATCH = [[0] * 16] * 20
@@ -51,7 +50,6 @@ class Replica:
         Raises:
             ArtifactError: these are other files than those of the revision, or no model that replicas can be of.
         """
-        os.nice(_NICENESS)  # whoever hands out the batches goes first on a busy core
         digests = (hashlib.sha256(content.data).digest() for content in contents.values())
         if revision_of(artifact.labels, artifact.max_tokens, numeric_mode, digests) != artifact.revision:
             raise ArtifactError(f"{artifact.path} is no longer revision {artifact.revision}; restart the predictor")

@@ -19,7 +19,7 @@ from predictor.artifact import Artifact, NumericMode, open_artifact
 from predictor.batcher import Classify
 from predictor.classifier import load
 from predictor.cores import granted_cores
-from predictor.replicas.link import Task
+from predictor.replicas.link import IN_FLIGHT, Task
 from predictor.replicas.plan import Plan
 from predictor.replicas.pool import Replicas
 
@@ -64,7 +64,12 @@ def measure(model: Path, numeric_mode: NumericMode) -> Figures:
         rounds = [
             [
                 _busy(classify, threads)
-                for classify, threads in ((engine, 1), (one.classify, 1), (engine, cores), (all_.classify, cores))
+                for classify, threads in (
+                    (engine, 1),
+                    (one.classify, IN_FLIGHT),
+                    (engine, cores),
+                    (all_.classify, cores * IN_FLIGHT),
+                )
             ]
             for _ in range(ROUNDS)
         ]

@@ -30,7 +30,6 @@ def replica(artifact: Artifact, contents: Contents, monkeypatch: pytest.MonkeyPa
     """
     A replica in this process, which computes as the engine beside it does: which is fastest may differ by the moment.
     """
-    monkeypatch.setattr("os.nice", lambda _: 0)
     monkeypatch.setattr(weights, "fastest", lambda *_: linear.plain)
     replica = Replica()
     replica.load(artifact, "fp32", contents)
