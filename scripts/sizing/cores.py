@@ -8,7 +8,7 @@ more of them than cores; so the few lines of an event loop are here as well.
 import heapq
 import itertools
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator
 
 Then = Callable[[], None]
@@ -39,18 +39,14 @@ class Thread:
     Args:
         weight: its part of the cores beside others that want them too, as the kernel's scheduler has it.
         behind: the thread of its process that it stands still for, since Python's threads have one lock.
-        together: the share of its pace that it keeps beside others that stand behind the same thread.
 
     Attributes:
         busy_seconds: core-seconds that it has used.
     """
 
-    def __init__(
-        self, cores: "Cores", weight: float = 1.0, *, behind: "Thread | None" = None, together: float = 1.0
-    ) -> None:
+    def __init__(self, cores: "Cores", weight: float = 1.0, *, behind: "Thread | None" = None) -> None:
         self.weight = weight
         self.behind = behind
-        self.together = together
         self.busy_seconds = 0.0
         self.left = 0.0
         self.rate = 0.0
@@ -98,6 +94,12 @@ class Cores:
         """
         heapq.heappush(self._timers, (moment, next(self._order), then))
 
+    def after(self, seconds: float, then: Then) -> None:
+        """
+        Call back so much later.
+        """
+        self.at(self.now + seconds, then)
+
     def run(self, until: float = math.inf) -> None:
         """
         Let time pass until a moment, or until nothing is left to happen.
@@ -137,13 +139,11 @@ class Cores:
 
     def _share(self) -> None:
         running = [thread for thread in self._busy if thread.behind not in self._busy]
-        beside: Counter[Thread | None] = Counter(thread.behind for thread in running)
         left, weight = self._count, sum(thread.weight for thread in running)
         for thread in self._busy:
             thread.rate = 0.0
         for thread in sorted(running, key=_weight, reverse=True):  # who gets a whole core leaves more to the rest
-            most = thread.together if beside[thread.behind] > 1 else 1.0
-            thread.rate = min(most, left * thread.weight / weight)
+            thread.rate = min(1.0, left * thread.weight / weight)
             left -= thread.rate
             weight -= thread.weight
 

@@ -67,7 +67,7 @@ def demand(figures: Figures, traffic: Traffic, sources: Sources) -> Demand:
         / 1e3,
         redis=(figures.redis_get_ms.of(looked_up, looking) + figures.redis_set_ms.of(computed, missing)) / 1e3,
         predictor=figures.predictor_ms.of(computed, missing) / 1e3,
-        compute=(figures.batch_ms.of(tokens, batches) / figures.together + figures.handover_ms * batches) / 1e3,
+        compute=figures.batch_ms.of(tokens, batches) / 1e3 + batches * (figures.lock_ms + figures.handover_ms) / 1e3,
         missing=missing,
         texts=computed,
         transformer_bytes=figures.client_bytes.of(count) + lookup_bytes + miss_bytes,

@@ -4,8 +4,6 @@ What requests cost on one machine, as `scripts/capacity measure` found it.
 
 from pathlib import Path
 
-from pydantic import Field
-
 from sizing.document import Document, NotNegative, Part, Positive
 
 SHIPPED = Path(__file__).with_suffix(".json")
@@ -38,7 +36,7 @@ class Figures(Document):
     Attributes:
         batch_ms: a compute thread's, a batch and a token in it, tokenising included.
         handover_ms: from the end of a batch until its thread has the next.
-        together: the share of its pace that a compute thread keeps while all compute, since they share an interpreter.
+        lock_ms: what a batch beside others waits for them, since compute threads share an interpreter and its lock.
         predictor_ms: the predictor's event loop's, a request and a text in it.
         hit_ms: the transformer's, a request and a text that its own cache knows.
         lookup_ms: what it takes longer to ask Redis, a request and a text.
@@ -57,7 +55,7 @@ class Figures(Document):
     numeric_mode: str
     batch_ms: Line
     handover_ms: NotNegative
-    together: float = Field(gt=0, le=1)
+    lock_ms: NotNegative
     predictor_ms: Line
     hit_ms: Line
     lookup_ms: Line
@@ -78,4 +76,4 @@ class Figures(Document):
         Texts of so many tokens that one core computes in full batches, while all do.
         """
         texts = max(1, MAX_BATCH_TOKENS // tokens)
-        return 1e3 * texts / (self.batch_ms.of(texts * tokens) / self.together + self.handover_ms)
+        return 1e3 * texts / (self.batch_ms.of(texts * tokens) + self.lock_ms + self.handover_ms)

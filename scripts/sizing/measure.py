@@ -6,7 +6,7 @@ import datetime as dt
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 from redis import Redis
@@ -21,16 +21,17 @@ from sizing.load import play
 from sizing.outcome import Load, Outcome
 from sizing.popularity import Array
 from sizing.texts import Texts
-from sizing.threads import together
 from sizing.traffic import Traffic
 from sizing.usage import metrics
 
 _SEED = 1
 _KNOWN = 64
 _FEW, _MANY = 1, 16
-_CLIENTS = 4
-# One text at a time makes the smallest batches, four clients of many texts fill them.
-_MISSES = ((_FEW, 1), (4, 2), (_MANY, _CLIENTS))
+# Enough that an event loop finds several requests when it wakes, as under any load worth planning for: woken for each
+# alone it takes twice as long.
+_CLIENTS = 8
+# The costs of a request are those of the first and the last; those between make the smallest batches.
+_MISSES = ((_FEW, _CLIENTS), (_FEW, 1), (4, 2), (_MANY, _CLIENTS))
 _WARM_UP_SECONDS, _SECONDS = 2.0, 4.0
 _FOREIGN_SHARE = 0.1
 
@@ -68,7 +69,8 @@ def measure(numeric_mode: str) -> Figures:
     with servers.stack(NUMERIC_MODE=numeric_mode) as stack, Redis.from_url(stack.redis.url) as redis:
         transformer_mib, empty = _mib(stack.transformer), _used_memory(redis)
         hits = [_probe(stack, _known(texts), texts, _CLIENTS) for texts in (_FEW, _MANY)]
-        misses = [_probe(stack, _unseen(texts), texts, clients) for texts, clients in _MISSES]
+        unseen = _texts(_SEED + 1)
+        misses = [_probe(stack, _next(unseen, texts), texts, clients) for texts, clients in _MISSES]
         entries = redis.dbsize()
         memory = {
             "redis_entry_bytes": (_used_memory(redis) - empty) / entries,
@@ -79,7 +81,6 @@ def measure(numeric_mode: str) -> Figures:
     progress("measuring texts that Redis alone knows: 15 s")
     with servers.stack(NUMERIC_MODE=numeric_mode, LOCAL_CACHE_BYTES="0") as stack:
         lookups = [_probe(stack, _known(texts), texts, _CLIENTS) for texts in (_FEW, _MANY)]
-    progress("measuring compute threads together: 5 s")
     return Figures.model_validate(
         {
             "processor": processor(),
@@ -89,7 +90,7 @@ def measure(numeric_mode: str) -> Figures:
             "numeric_mode": numeric_mode,
             "batch_ms": _batch(misses),
             "handover_ms": _handover_ms(misses[-1]),
-            "together": together(numeric_mode),
+            "lock_ms": _lock_ms(misses[0]),
             **_lines(hits, lookups, misses),
             **memory,
         }
@@ -154,6 +155,14 @@ def _handover_ms(full: _Probe) -> float:
     return max(0.0, 1e3 * idle / full.used["batches"])
 
 
+def _lock_ms(crowd: _Probe) -> float:
+    """
+    What is left of a batch's time, when what it computed and what the event loop did meanwhile is taken away.
+    """
+    standing_still = crowd.used["computing"] * crowd.used["predictor"] / crowd.used["clock"]
+    return max(0.0, 1e3 * (crowd.used["computing"] - standing_still - crowd.used["compute"]) / crowd.used["batches"])
+
+
 def _line(once_and_each: Array) -> Line:
     once, each = np.maximum(once_and_each, 0.0).tolist()
     return Line(once=once, each=each)
@@ -166,23 +175,18 @@ def _probe(stack: Stack, requests: Iterator[list[str]], texts: int, clients: int
 
 
 def _known(texts: int) -> Iterator[list[str]]:
-    known = _texts()
-    first = [next(known) for _ in range(_KNOWN)]
+    first = list(islice(_texts(_SEED), _KNOWN))
     while True:
         for at in range(0, _KNOWN - texts + 1, texts):
             yield first[at : at + texts]
 
 
-def _unseen(texts: int) -> Iterator[list[str]]:
-    """
-    Texts that no other load has.
-    """
-    unseen = _texts(_SEED + texts)
+def _next(unseen: Iterator[str], texts: int) -> Iterator[list[str]]:
     while True:
-        yield [next(unseen) for _ in range(texts)]
+        yield list(islice(unseen, texts))
 
 
-def _texts(seed: int = _SEED) -> Iterator[str]:
+def _texts(seed: int) -> Iterator[str]:
     chance, texts, numbers = np.random.default_rng(seed), Texts(seed), count()
     while True:
         for tokens in Traffic().tokens(chance, _KNOWN).tolist():

@@ -49,10 +49,7 @@ class SimulatedPredictor:
             max_wait_seconds=batching.max_wait_ms / 1e3,
         )
         self._loop = Thread(cores)
-        self._compute = [
-            Thread(cores, _COMPUTE_WEIGHT, behind=self._loop, together=figures.together)
-            for _ in range(batching.threads)
-        ]
+        self._compute = [Thread(cores, _COMPUTE_WEIGHT, behind=self._loop) for _ in range(batching.threads)]
         self._idle = list(self._compute)
         self._waiting: dict[Request, Then] = {}
 
@@ -84,12 +81,10 @@ class SimulatedPredictor:
     def _begin(self) -> None:
         while self._idle and (batch := self._queue.next_batch()):
             thread, tokens = self._idle.pop(), sum(len(entry.token_ids) for entry in batch)
-            seconds = self._figures.batch_ms.of(tokens) / 1e3
-            thread.do(seconds, partial(self._end, thread, batch, tokens, self._cores.now))
-
-    def _end(self, thread: Thread, batch: list[Entry], tokens: int, began: float) -> None:
-        handed_over = self._cores.now + self._figures.handover_ms / 1e3
-        self._cores.at(handed_over, partial(self._answer, thread, batch, tokens, began))
+            is_alone = len(self._idle) == len(self._compute) - 1
+            late_ms = self._figures.handover_ms + (0 if is_alone else self._figures.lock_ms)
+            answer = partial(self._answer, thread, batch, tokens, self._cores.now)
+            thread.do(self._figures.batch_ms.of(tokens) / 1e3, partial(self._cores.after, late_ms / 1e3, answer))
 
     def _answer(self, thread: Thread, batch: list[Entry], tokens: int, began: float) -> None:
         self._pace.note(tokens, self._cores.now - began, full=tokens >= self._full_batch_tokens)

@@ -1,5 +1,6 @@
 """The simulation, where queueing theory knows what it must find."""
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 
@@ -10,6 +11,7 @@ from sizing.cores import Cores, Process, Thread, drive
 from sizing.figures import SHIPPED, Figures, Line
 from sizing.outcome import PROCESSES, Load, Outcome
 from sizing.plan import plan
+from sizing.simulated_predictor import Batching, SimulatedPredictor
 from sizing.simulated_replica import simulate as simulate_replica
 from sizing.simulated_service import simulate
 from sizing.traffic import Traffic
@@ -69,16 +71,43 @@ def test_threads_share_cores_by_weight() -> None:
 
 def test_threads_of_one_interpreter_hinder_each_other() -> None:
     """
-    Compute threads keep a share of their pace beside each other, and none of it while their event loop works.
+    Compute threads stand still while their event loop works.
     """
     cores = Cores(3)
     loop = Thread(cores)
-    compute = [Thread(cores, behind=loop, together=0.9) for _ in range(2)]
+    compute = [Thread(cores, behind=loop) for _ in range(2)]
     loop.do(1, lambda: None)
     for thread in compute:
         thread.do(9, lambda: None)
     cores.run()
-    assert cores.now == pytest.approx(1 + 9 / 0.9)
+    assert cores.now == pytest.approx(1 + 9)
+
+
+def test_batches_wait_for_each_other() -> None:
+    """
+    A batch that is computed beside another is later by what threads wait for their interpreter, and one alone is not.
+    """
+    figures = FIGURES.model_copy(update={"predictor_ms": NOTHING, "handover_ms": 2.0, "lock_ms": 3.0})
+    batch_seconds = figures.batch_ms.of(32) / 1e3
+
+    async def answered() -> list[float]:
+        cores = Cores(2)
+        predictor = SimulatedPredictor(cores, figures, Batching(threads=2, max_batch_tokens=32))
+        moments: list[float] = []
+
+        def ask() -> Process:
+            yield from predictor.classify([32])
+            moments.append(cores.now)
+
+        for moment in (0, 1, 1):
+            cores.at(moment, partial(drive, ask()))
+        cores.run()
+        return moments
+
+    alone, first, second = asyncio.run(answered())
+    assert alone == pytest.approx(batch_seconds + 2e-3)
+    assert first == pytest.approx(1 + batch_seconds + 2e-3)
+    assert second == pytest.approx(1 + batch_seconds + 5e-3)
 
 
 def test_stable_load_is_answered() -> None:
