@@ -65,10 +65,10 @@ class AccessMiddleware:
         except ClientDisconnect:
             current.fields["error_type"] = "client_left"
         except asyncio.CancelledError:  # the grace period is over
-            if not status:
-                error = errors.Unavailable("stopping; try again")
-                await self.error_response(scope, error)(scope, receive, send_marked)
-            raise
+            if status:
+                raise
+            error = errors.Unavailable("stopping; try again")
+            await self.error_response(scope, error)(scope, receive, send_marked)
         except Exception as exc:
             if status:
                 raise

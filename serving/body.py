@@ -85,7 +85,7 @@ class BodyMiddleware:
                 await self._app(relabelled, _replay(body), send)
 
     async def _read(self, headers: Headers, client: Client, receive: Receive, hold: Callable[[int], None]) -> bytes:
-        declared = headers.get("content-length", "")
+        declared = headers.get("content-length", "").lstrip("0")  # thousands of them are no number to Python
         if declared.isdecimal() and int(declared) > self._max_bytes:
             raise self._too_large()
         try:

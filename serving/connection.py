@@ -10,17 +10,16 @@ that the client has left.
 
 import asyncio
 from collections import deque
-from collections.abc import Sized
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving import errors
 from serving.client import of as client_of
+from serving.flow import Answering, Flow
 from serving.observer import Observer
 from serving.patience import Patience
 from serving.refusal import refusal
@@ -40,6 +39,10 @@ _FRAMING = (b"connection", b"content-length", b"transfer-encoding")
 class _State(Enum):
     """
     What is read now.
+
+    IDLE becomes HEAD at a request's first byte, that BODY at its head's end, and that IDLE at its last byte; LAST where
+    the connection's last answer is out before. A fault makes it FAULTY. It is LINGERING once the last answer is out and
+    the request in, or the client has ended its side.
     """
 
     IDLE = auto()  # nothing, before the first request or between two
@@ -59,37 +62,11 @@ class _Answers(Enum):
     READ = auto()
 
 
-class _Answering:
-    """
-    The transport as uvicorn's answers use it: it closes once the request is in.
-    """
-
-    def __init__(self, connection: "BoundedHttp") -> None:
-        self._connection = connection
-        self.write = connection.transport.write
-        self.is_closing = connection.transport.is_closing
-
-    def close(self) -> None:
-        self._connection.end()
-
-
-class _Flow(FlowControl):
-    """
-    Uvicorn's, which each answer has read on; but while two requests wait a third one stays in the kernel.
-    """
-
-    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
-        super().__init__(transport)
-        self._waiting = waiting
-
-    def resume_reading(self) -> None:
-        if len(self._waiting) <= 1:
-            super().resume_reading()
-
-
 class BoundedHttp(HttpToolsProtocol):
     """
     Speaks HTTP/1 with one client.
+
+    Whatever happens ends in `_watch`, which says what is waited for next, and for how long.
 
     Args:
         receive_timeout_seconds: longest wait for a head, and for the rest of a body that was answered before its end.
@@ -112,8 +89,8 @@ class BoundedHttp(HttpToolsProtocol):
         Begin; a client that says nothing is not waited for for ever.
         """
         super().connection_made(transport)
-        self.flow = _Flow(transport, self.pipeline)
-        if len(self.connections) > MAX_CONNECTIONS:
+        self.flow = Flow(transport, self.pipeline)
+        if len(self.connections) > MAX_CONNECTIONS and not self._make_room():
             self.connections.discard(self)
             self._refuse(errors.Unavailable("too many connections are open; try again shortly"))
         self._watch()
@@ -144,7 +121,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._overhead_bytes += len(data)
         try:
             self._feed(data)
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
+            if _is_ours(error):
+                raise
             self._refuse(errors.InvalidRequest("no HTTP/1.1; its first line, a header or a chunk is not well-formed"))
         if self._overhead_bytes > MAX_HEAD_BYTES:
             self._refuse(errors.HeadTooLarge(f"the request's head or trailers are larger than {MAX_HEAD_BYTES} bytes"))
@@ -181,11 +160,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._overhead_bytes = 0
         if self._state is not _State.HEAD:
             return
+        if self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # RFC 9110, 10.1.1
         if len(self._open) > MAX_PIPELINED:
             self._refuse(errors.Overloaded("too many requests at once on one connection; wait for answers"))
         else:
             super().on_headers_complete()
-            self.cycle.transport = _Answering(self)  # type: ignore[assignment]  # all of it that is used there
+            self.cycle.transport = cast("asyncio.Transport", Answering(self.transport, self.end))  # what is used of it
             self._open.append(self.cycle)
             self._state = _State.BODY
 
@@ -265,6 +246,21 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.close()
         elif self._state is _State.BODY:
             self.end()
+
+    def is_idle(self) -> bool:
+        """
+        Whether its client asks nothing now.
+        """
+        return self._state is _State.IDLE and not self._open
+
+    def _make_room(self) -> bool:
+        # A probe connects anew: clients who only keep connections must not have this process restarted.
+        others = (cast("BoundedHttp", other) for other in self.connections if other is not self)
+        idle = next((other for other in others if other.is_idle()), None)
+        if idle:
+            self.connections.discard(idle)
+            idle.shutdown()
+        return bool(idle)
 
     def _start_next(self) -> None:
         if self.pipeline and len(self.pipeline) == len(self._open):  # none is at work
@@ -354,3 +350,11 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._abandon()
             self.transport.abort()
+
+
+def _is_ours(error: httptools.HttpParserError) -> bool:
+    """
+    Whether a callback of the parser's failed, and for another reason than what it was told.
+    """
+    is_callback = isinstance(error, httptools.HttpParserCallbackError)
+    return is_callback and not isinstance(error.__context__, httptools.HttpParserError)

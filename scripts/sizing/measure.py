@@ -14,6 +14,7 @@ from redis import Redis
 from local import servers
 from local.machine import processor
 from local.servers import Server, Stack
+from local.supervisor import Failure
 from predictor.cores import granted_cores
 from predictor.settings import EMBEDDED_MODEL
 from sizing.figures import MIB, Figures, Line
@@ -27,11 +28,11 @@ from sizing.usage import metrics
 _SEED = 1
 _KNOWN = 64
 _FEW, _MANY = 1, 16
-# Enough that an event loop finds several requests when it wakes, as under any load worth planning for: woken for each
-# alone it takes twice as long.
 _CLIENTS = 8
-# The costs of a request are those of the first and the last; those between make the smallest batches.
-_MISSES = ((_FEW, _CLIENTS), (_FEW, 1), (4, 2), (_MANY, _CLIENTS))
+# The costs of a request are those of the first and the last: enough clients that an event loop finds several requests
+# when it wakes, since woken for each alone it takes twice as long, and so few that none is refused. Those between make
+# the smallest batches.
+_MISSES = ((_FEW, _CLIENTS), (_FEW, 1), (4, 2), (_MANY, 4))
 _WARM_UP_SECONDS, _SECONDS = 2.0, 4.0
 _FOREIGN_SHARE = 0.1
 
@@ -171,6 +172,8 @@ def _line(once_and_each: Array) -> Line:
 def _probe(stack: Stack, requests: Iterator[list[str]], texts: int, clients: int) -> _Probe:
     outcome = play(stack, Load(_WARM_UP_SECONDS, _SECONDS, clients=clients), requests)
     tell_of_others(outcome)
+    if outcome.refused:
+        raise Failure(f"{outcome.refused:.0%} of what was asked to measure it was not answered; is the machine busy?")
     return _Probe(texts, {name: amount / len(outcome.latencies) for name, amount in outcome.used.items()})
 
 

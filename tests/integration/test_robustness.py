@@ -95,6 +95,7 @@ WELL_FORMED = {
         b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n", body=b"", start=b"GET / HTTP/1.1"
     ),
     "a body where none belongs": request(LENGTH, start=b"GET / HTTP/1.1"),
+    "a length with many zeros": request(LENGTH.replace(b": ", b": " + b"0" * 5000)),
     "many headers": request(LENGTH, *[b"x-%d: v\r\n" % number for number in range(200)]),
 }
 
@@ -313,7 +314,7 @@ def test_chunks_without_end_are_refused(service: Service) -> None:
     assert service.ready()
 
 
-@pytest.mark.parametrize("refused", [b"GET /v2/models/other", b"DELETE /v2", b"POST /nowhere", b"GET / NOTHING"])
+@pytest.mark.parametrize("refused", [b"GET /v2/models/other", b"DELETE /v2", b"GET / NOTHING"])
 def test_early_answer_reaches_who_still_sends(service: Service, refused: bytes) -> None:
     """
     An answer that comes before the request's end, the connection's last, is not lost to a client that goes on sending.

@@ -1,6 +1,8 @@
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -192,6 +194,29 @@ async def test_late_failure(ask: Ask) -> None:
 
     with pytest.raises(RuntimeError, match="late"):
         await ask(app)
+
+
+async def test_end_of_the_grace_period(observer: Observer, lines: list[Any]) -> None:
+    """
+    A request that is cut off is answered 503, counted and logged once, and is no fault of the application's.
+    """
+    began, sent = asyncio.Event(), list[Any]()
+
+    async def app(*_: Any) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    wrapped = AccessMiddleware(app, observer=observer, routes=Routes([]), fastapi_paths=frozenset(), drain=Drain())
+    task = asyncio.ensure_future(wrapped(scope, AsyncMock(), send))
+    await began.wait()
+    task.cancel()
+    await task
+    assert sent[0]["status"] == 503
+    assert [line["status"] for line in lines] == [503]
 
 
 async def test_other_scopes(observer: Observer) -> None:

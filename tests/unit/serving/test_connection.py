@@ -27,8 +27,12 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         raise RuntimeError
+    if scope["path"] == "/reads":
+        await receive()
     body = LARGE if scope["path"] == "/large" else b"yes"
     headers = [(b"content-length", str(len(body)).encode())]
+    if scope["path"] == "/large-head":
+        headers.append((b"x-large", b"a" * len(LARGE)))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -74,16 +78,96 @@ async def test_connections_are_bounded(port: int, monkeypatch: pytest.MonkeyPatc
     """
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 1)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(REQUEST)
+    writer.write(REQUEST + REQUEST[:5])
     assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
     refused, refused_writer = await asyncio.open_connection("127.0.0.1", port)
     head, _, body = (await refused.read()).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nretry-after: 1\r\n" in head
     assert json.loads(body)["error_type"] == "unavailable"
-    writer.write(REQUEST)
+    writer.write(REQUEST[5:])
     assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
     refused_writer.close()
+    writer.close()
+
+
+async def test_idle_connections_give_way(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Clients that keep idle connections never keep another, such as a probe, from its answer.
+    """
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 1)
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+    idle_writer.write(REQUEST)
+    await idle.readuntil(b"yes")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST)
+    assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
+    assert not await idle.read()
+    idle_writer.close()
+    writer.close()
+
+
+# What a client sends before it does nothing more.
+FORSAKEN = {
+    "nothing": b"",
+    "half a head": REQUEST[:8],
+    "no HTTP": b"NONSENSE\r\n\r\n",
+    "a request": REQUEST,
+    "a last request": REQUEST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"),
+    "half a body": REQUEST.replace(b"\r\n\r\n", b"\r\ncontent-length: 9\r\n\r\n"),
+    "half a last body": REQUEST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\ncontent-length: 9\r\n\r\n"),
+    "a request, and no HTTP": REQUEST + b"NONSENSE\r\n\r\n",
+    "too many headers": REQUEST[:-2] + b"a: b\r\n" * 300,
+}
+
+
+@pytest.mark.parametrize("sent", FORSAKEN.values(), ids=FORSAKEN)
+async def test_silent_client_is_let_go(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """
+    A client that does nothing more, and keeps its side open, is let go, whatever it has sent.
+    """
+    for patience in ("_LINGER_SECONDS", "_UNREAD_SECONDS"):
+        monkeypatch.setattr(connection, patience, 0.1)
+    monkeypatch.setattr(server.config, "timeout_keep_alive", 0.1)
+    monkeypatch.setitem(server.config.http.keywords, "receive_timeout_seconds", 0.1)  # type: ignore[union-attr]
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    await until(lambda: bool(server.server_state.connections))
+    writer.write(sent)
+    await until(lambda: not server.server_state.connections)
+    writer.close()
+
+
+async def test_fault_in_reading_is_no_fault_of_the_client(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where our own code fails while a request is read, its client is told of no mistake, and the fault is.
+    """
+    broken: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context["exception"]))
+    monkeypatch.setattr(BoundedHttp, "_start_asgi_task", lambda *_: 1 / 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(REQUEST)
+    assert not await reader.read()
+    [fault] = broken
+    assert isinstance(fault.__context__, ZeroDivisionError)
+    await until(lambda: not server.server_state.connections)
+    writer.close()
+
+
+@pytest.mark.parametrize(("version", "told"), [(b"1.0", 0), (b"1.1", 1)])
+async def test_expectation_of_old_clients(port: int, version: bytes, told: int) -> None:
+    """
+    Only clients of HTTP/1.1 are told to go on, since those before do not know what that means (RFC 9110, 10.1.1).
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"POST /reads HTTP/%b\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n" % version
+    writer.write(head + b"hi")
+    received = await reader.read()
+    assert received.count(b"HTTP/1.1 100 ") == told
+    assert received.endswith(b"yes")
     writer.close()
 
 
@@ -103,6 +187,21 @@ async def test_unread_answer_ends_the_connection(
             await asyncio.sleep(0.01)
     assert len(await reader.read()) < len(LARGE) / 2
     writer.close()
+
+
+async def test_begun_answer_waits_for_nobody(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    An answer whose head nobody reads is made to its end all the same: what makes it holds a place.
+    """
+    monkeypatch.setattr(connection, "_UNREAD_SECONDS", 3600)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(REQUEST.replace(b"/", b"/large-head", 1))
+    await reader.readexactly(1)
+    await until(lambda: not server.server_state.tasks)
+    assert (await reader.readuntil(b" 200 ")).startswith(b"TTP/1.1")
+    writer.transport.abort()
 
 
 async def test_pipeline_is_bounded(port: int) -> None:
@@ -176,7 +275,7 @@ async def test_client_that_half_closes_is_not_waited_for(server: uvicorn.Server,
     A client that ends its side while its answers fill the kernel ends its connection too, whatever it leaves unread.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-    writer.write(REQUEST.replace(b"/", b"/large", 1) * 3)
+    writer.write(REQUEST.replace(b"/", b"/large", 1) * 2)
     await reader.readexactly(1)
     [served] = server.server_state.connections
     assert served._open  # type: ignore[union-attr]  # ours
