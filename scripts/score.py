@@ -9,6 +9,9 @@ the rows that could not be scored and why, manifest.json, report.html. A run tha
 when the same command is given again: finished parts stay as they are, no row is lost or there twice.
 
 The model and how it computes are the predictor's settings: MODEL_DIR, NUMERIC_MODE, COMPUTE_THREADS.
+
+Exit status: 0 when all that can be scored is, 3 when that is none of the rows, 1 when something was in the way, which
+is told in one line, 2 for a wrong option, 130 for Ctrl-C.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import sys
 
 from local.supervisor import Failure
 
+_NONE_SCORED = 3
 _INTERRUPTED = 130
 _PART_BYTES = 256 * 1024
 
@@ -64,13 +68,16 @@ def main() -> int:
         from serving import logs  # noqa: PLC0415
 
         logs.configure("auto", "warning")
-        run(Options(**vars(options)))
+        tally = run(Options(**vars(options)))
     except Failure as failure:
         print(f"scripts/score: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("scripts/score: interrupted; what is finished stays, and the same command goes on", file=sys.stderr)
         return _INTERRUPTED
+    if tally.all_rows and not tally.rows:
+        print("scripts/score: none of the rows could be scored; OUTPUT/rejected has the reasons", file=sys.stderr)
+        return _NONE_SCORED
     return 0
 
 

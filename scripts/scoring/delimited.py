@@ -44,7 +44,7 @@ class Delimited:
         Read the header off a file's beginning.
 
         Raises:
-            Failure: there is none, or it names a column twice, or no column of that name.
+            Failure: there is none.
         """
         line = next(lines, None)
         raw = line.raw if line else b""
@@ -55,8 +55,6 @@ class Delimited:
             raise Failure(f"{path}: the first line must name the columns, in UTF-8, and end in a line feed") from None
         if not self.names:
             raise Failure(f"{path} is empty; the first line must name the columns")
-        if self.names.count(self._column) > 1:
-            raise Failure(f"{path} has {self.names.count(self._column)} columns '{self._column}'; rename all but one")
 
     def records(self, lines: Lines) -> Iterator[Record | Rejected]:
         """
@@ -160,7 +158,9 @@ class _Feed:
 def _broken(line: Line, error: Exception) -> Rejected:
     if line.size > MAX_RECORD_BYTES:
         return Rejected(line.number, line.offset, line.size, None, TOO_LONG, f"at most {MAX_RECORD_BYTES} bytes")
-    detail = "a quote that is not closed" if isinstance(error, _TooLongError) else str(error)
+    detail = str(error)
+    if isinstance(error, _TooLongError) or "end of data" in detail:
+        detail = "a quote that is not closed"
     if "new-line" in detail:
         detail = "a carriage return without a line feed, outside of quotes"
     return Rejected(line.number, line.offset, line.size, line.raw.rstrip(b"\r\n"), "broken CSV", detail)

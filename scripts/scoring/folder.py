@@ -44,25 +44,25 @@ class OutputFolder:
 
     def claim(self) -> None:
         """
-        Make the folder this job's, or see that it is.
+        See that the folder is free, or this job's, and remove what a killed run left.
 
         Raises:
             Failure: it is another's.
         """
-        if self.manifest.size is None:
-            if self.place.files():
-                raise Failure(f"{self.place.path} has files that are not of scripts/score; name another OUTPUT")
-            _write_json(self.manifest, {"job": self._job.identity(), "finished": False})
-            return
-        try:
-            before = json.loads(self.manifest.read())["job"]
-        except (ValueError, LookupError, TypeError):
-            raise Failure(f"{self.manifest.path} is not of scripts/score; name another OUTPUT") from None
-        if other := [_OTHER[name] for name, value in self._job.identity().items() if before.get(name) != value]:
-            raise Failure(f"{self.place.path} is of {other[0]}; name another OUTPUT, or remove that one")
-        for file in self.place.files():
+        files = self.place.files()
+        if self.manifest.size is not None:
+            self._check()
+        elif not all(file.unfinished for file in files):
+            raise Failure(f"{self.place.path} has files that are not of scripts/score; name another OUTPUT")
+        for file in files:
             if file.unfinished:
                 file.remove()
+
+    def begin(self) -> None:
+        """
+        Write whose it is, and that parts are missing.
+        """
+        _write_json(self.manifest, {"job": self._job.identity(), "finished": False})
 
     def keep(self, part: Part, keys: Sequence[bytes], scores: Scores) -> None:
         """
@@ -75,10 +75,11 @@ class OutputFolder:
 
     def computed(self, part: Part) -> tuple[list[bytes], Scores]:
         """
-        What `keep` wrote of a finished part: N keys, and scores (N, L); nothing if somebody removed it.
+        What `keep` wrote of a finished part: N keys, and scores (N, L); nothing if it was removed or cut.
         """
-        file = self.place / self._computed(part)
-        computed = np.frombuffer(b"" if file.size is None else file.read(), dtype=self._computed_type)
+        file, each = self.place / self._computed(part), self._computed_type
+        whole = file.size is not None and file.size % each.itemsize == 0
+        computed = np.frombuffer(file.read() if whole else b"", dtype=each)
         return [key.tobytes() for key in computed["key"]], computed["scores"]
 
     def book(self, part: Part, rows: bytes, rejected: bytes, tally: Tally) -> None:
@@ -101,16 +102,25 @@ class OutputFolder:
             return None
         try:
             booked: dict[str, Any] = json.loads(record.read())
-        except ValueError:  # the machine lost its power
+            tally, files = Tally.from_json(booked["tally"]), booked["files"]
+            whole = all((self.place / name).size == file["bytes"] for name, file in files.items())
+        except (ValueError, LookupError, TypeError, AttributeError):  # the machine lost its power, or another version's
             return None
-        whole = all((self.place / name).size == file["bytes"] for name, file in booked["files"].items())
-        return Tally.from_json(booked["tally"]) if whole else None
+        return tally if whole and tally.all_rows == part.rows else None
 
     def finish(self, outcome: dict[str, Any]) -> None:
         """
         Write what came of all parts.
         """
         _write_json(self.manifest, {"job": self._job.identity(), "finished": True, **outcome})
+
+    def _check(self) -> None:
+        try:
+            before = dict(json.loads(self.manifest.read())["job"])
+        except (ValueError, LookupError, TypeError):
+            raise Failure(f"{self.manifest.path} is not of scripts/score; name another OUTPUT") from None
+        if other := [_OTHER[name] for name, value in self._job.identity().items() if before.get(name) != value]:
+            raise Failure(f"{self.place.path} is of {other[0]}; name another OUTPUT, or remove that one")
 
     def _rows(self, part: Part) -> str:
         return f"rows/part-{part.number:06}.{self._job.output_suffix}"

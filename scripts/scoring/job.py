@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from local.supervisor import Failure
 from predictor.settings import PredictorSettings
 from scoring.places import Place
 
@@ -56,13 +57,25 @@ class Source:
     One file of the input.
 
     Attributes:
+        changed_ns: when it was written last, before it was read; nanoseconds of the file system's clock.
         header: the first record of a CSV or TSV.
     """
 
     place: Place
     size: int
     sha256: str
+    changed_ns: int | None
     header: bytes = b""
+
+    def check(self) -> None:
+        """
+        See that nobody has written to it since it was read.
+
+        Raises:
+            Failure: somebody has.
+        """
+        if self.place.info.mtime_ns != self.changed_ns:
+            raise Failure(f"{self.place.path} was written to while it was scored; if it differs, it is another input")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from scoring.lines import BYTE_ORDER_MARK, MAX_RECORD_BYTES, Line, Lines
 from scoring.record import NO_TEXT, NOT_A_STRING, NOT_UTF8, TOO_LONG, Record, Rejected
 
 _LARGEST_INTEGER = 2**63 - 1
+_LARGEST_EXACT_FLOAT = 2**53
 
 
 class JsonLines:
@@ -119,8 +120,8 @@ def _object(raw: bytes) -> dict[str, Any]:
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_INTEGER:
-        return "json"
+    if isinstance(value, int) and abs(value) > _LARGEST_EXACT_FLOAT:
+        return "long" if abs(value) <= _LARGEST_INTEGER else "json"
     kinds = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str"}
     return kinds.get(type(value), "json")
 
@@ -132,4 +133,6 @@ def _both(one: str, other: str) -> str:
     kinds = {one, other} - {"null"}
     if len(kinds) < 2:  # noqa: PLR2004  # they agree
         return kinds.pop() if kinds else "null"
+    if kinds == {"int", "long"}:
+        return "long"
     return "float" if kinds == {"int", "float"} else "json"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import ray
 import ray.data
+from ray.exceptions import RayError
 
 from local.supervisor import Failure
 from scoring.job import Job, Part
@@ -36,9 +37,10 @@ class Actor:
     """
 
     def __init__(self, job: Job, parts: Sequence[Part]) -> None:
+        self._job = job
         self._parts = parts
         self._loop = asyncio.new_event_loop()
-        self._scorer = Scorer(job, threads=1, computed=lambda _texts: None)
+        self._scorer: Scorer | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """
@@ -46,6 +48,8 @@ class Actor:
         """
         [position] = batch["item"]
         try:
+            # not before, where what fails is told as an actor's end and tried again
+            self._scorer = self._scorer or Scorer(self._job, threads=1, computed=lambda _texts: None)
             tally = self._loop.run_until_complete(self._scorer.score(self._parts[position]))
             outcome: dict[str, Any] = {"tally": tally.to_json()}
         except Failure as failure:  # known here by its class, which an error of Ray's hides
@@ -64,12 +68,12 @@ def run(job: Job, parts: Sequence[Part], finished: Callable[[Part, Tally], None]
         seconds that it took once the cluster was there.
 
     Raises:
-        Failure: there is no such cluster, or a part cannot be scored; those finished are.
+        Failure: there is no such cluster, or it or a part fails; those finished are.
     """
     _connect(job, address)
     begin = perf_counter()
     try:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         ray.data.DataContext.get_current().enable_progress_bars = False
         cluster: Any = ray  # typed in part
         cores = max(1, int(cluster.cluster_resources().get("CPU", 1)))
@@ -87,6 +91,8 @@ def run(job: Job, parts: Sequence[Part], finished: Callable[[Part, Tally], None]
                 raise Failure(outcome["failure"])
             finished(parts[row["position"]], Tally.from_json(outcome["tally"]))
         return perf_counter() - begin
+    except RayError as error:
+        raise Failure(f"--ray {address}: {str(error).rstrip().rpartition(chr(10))[2]}") from None
     finally:
         ray.shutdown()
 

@@ -6,8 +6,8 @@ import base64
 import contextlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, groupby
 from typing import Any
 
 import pyarrow as pa
@@ -21,9 +21,9 @@ from scoring.places import Place
 from scoring.record import NO_TEXT, NOT_UTF8, TOO_LONG, Rejected
 from scoring.sheet import TableSheet
 
-_MOST_ROWS = 8192
+_FEWEST_ROWS, _MOST_ROWS = 64, 8192
 """
-Of a part: the bytes of a row group are those of its encoding, and a short one may stand for many long texts.
+Rows at once: the bytes of a row group are those of its encoding, and a short one may stand for many long texts.
 """
 
 
@@ -87,7 +87,19 @@ def read(place: Place, part: Part, column: str) -> TableSheet:
         for row, (value, fault) in enumerate(zip(values, faults, strict=True), part.start)
         if fault
     ]
-    return TableSheet(table.filter(pa.array([not fault for fault in faults], pa.bool_())), texts, rejected)
+    return TableSheet(_without(table, faults), texts, rejected)
+
+
+def _without(table: pa.Table, faults: Sequence[object]) -> pa.Table:
+    """
+    The rows without a fault, by slices, which there are of every type.
+    """
+    begin, runs = 0, [table.slice(0, 0)]
+    for faulty, rows in groupby(faults, bool):
+        count = len(list(rows))
+        runs += [] if faulty else [table.slice(begin, count)]
+        begin += count
+    return pa.concat_tables(runs)
 
 
 def _fault(text: bytes | None) -> tuple[str, str] | None:
@@ -122,7 +134,8 @@ def _groups(file: pq.ParquetFile) -> list[Any]:
 
 def _rows(file: pq.ParquetFile, group: int, start: int, stop: int) -> Iterator[pa.RecordBatch]:
     at = 0
-    for batch in file.iter_batches(batch_size=_MOST_ROWS, row_groups=[group]):
+    # long rows make short parts: no more of them than that at once
+    for batch in file.iter_batches(batch_size=max(_FEWEST_ROWS, stop - start), row_groups=[group]):
         begin, end = max(start - at, 0), min(stop - at, len(batch))
         if begin < end:
             yield batch.slice(begin, end - begin)

@@ -11,15 +11,14 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
-from pathlib import PurePosixPath
 
 import pyarrow as pa
-from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
 from local.supervisor import Failure
 
-_WILDCARD = re.compile(r"[*?\[]")
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}")
+_SECRETS = re.compile(r"(://)(?:[^\s']*@)?([^\s'?]*)(?:\?[^\s':]*)?")
 
 
 @dataclass(frozen=True)
@@ -37,22 +36,33 @@ class Place:
     def __truediv__(self, name: str) -> "Place":
         return Place(self.filesystem, f"{self.path}/{name}")
 
+    def __contains__(self, other: "Place") -> bool:
+        return other.path.startswith(f"{self.path}/") and self.filesystem == other.filesystem
+
+    @property
+    def info(self) -> FileInfo:
+        """
+        What there is, how large, and since when.
+        """
+        with failures(self.path):
+            return self.filesystem.get_file_info(self.path)
+
     @property
     def size(self) -> int | None:
         """
         Bytes of the file; None where there is none.
         """
-        with failures(self.path):
-            info = self.filesystem.get_file_info(self.path)
-            return info.size if info.type == FileType.File else None
+        info = self.info
+        return info.size if info.is_file else None
 
     def files(self) -> list["Place"]:
         """
-        All files below this folder, in order; none where there is no such folder.
+        All that is below this folder but folders, in order; nothing where there is no such folder.
         """
         with failures(self.path):
             infos = self.filesystem.get_file_info(FileSelector(self.path, recursive=True, allow_not_found=True))
-            return [Place(self.filesystem, info.path) for info in sorted(infos, key=_path) if info.is_file]
+            paths = sorted(info.path for info in infos if info.type != FileType.Directory)
+            return [Place(self.filesystem, path) for path in paths]
 
     def open(self) -> pa.NativeFile:
         """
@@ -93,7 +103,7 @@ class Place:
         """
         Whether this is what a killed run left.
         """
-        return self.path.rpartition("/")[2].startswith(".")
+        return bool(_UNFINISHED.fullmatch(self.path.rpartition("/")[2]))
 
     def remove(self) -> None:
         """
@@ -111,49 +121,25 @@ def place_of(address: str) -> Place:
     """
     The place that a path or a URL names.
     """
+    if not address:
+        raise Failure("the path '' names nothing; check INPUT and OUTPUT")
     if "://" not in address:
         return Place(LocalFileSystem(), os.path.abspath(address))  # noqa: PTH100  # keeps `*`, and any slashes
-    with failures(address.partition("?")[0]):
+    with failures(address):
         filesystem, path = FileSystem.from_uri(address)
         return Place(filesystem, path.rstrip("/"))
-
-
-def expand(address: str) -> list[Place]:
-    """
-    The files that a path, a folder or a pattern names, in order; hidden ones are left out.
-
-    Raises:
-        Failure: there are none.
-    """
-    place = place_of(address)
-    if place.size is not None:
-        return [place]
-    fixed = "/".join(takewhile(lambda name: not _WILDCARD.search(name), place.path.split("/")))
-    files = [file for file in Place(place.filesystem, fixed).files() if not _hidden(file.path[len(fixed) :])]
-    if fixed != place.path:
-        files = [file for file in files if PurePosixPath("/", file.path).match(f"/{place.path.lstrip('/')}")]
-    if not files:
-        raise Failure(f"{place.path}: no such file, and no folder or pattern with files; check INPUT")
-    return files
 
 
 @contextlib.contextmanager
 def failures(what: str) -> Iterator[None]:
     """
-    Tell whatever a file system has against it in one line.
+    Tell whatever a file system has against it in one line, without what only its owner may read.
     """
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         number = getattr(error, "errno", None)
         reason = os.strerror(number) if number else str(error).partition("\n")[0]
-        raise Failure(f"{what}: {reason}") from error
-
-
-def _hidden(path: str) -> bool:
-    return any(name.startswith((".", "_")) for name in path.split("/"))
-
-
-def _path(info: "pa.fs.FileInfo") -> str:
-    path: str = info.path
-    return path
+        raise Failure(_SECRETS.sub(r"\1\2", f"{what}: {reason}")) from error
+    except UnicodeError as error:
+        raise Failure(f"{what}: the name of a file or a column is not UTF-8; rename it") from error

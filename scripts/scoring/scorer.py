@@ -136,6 +136,7 @@ def read(job: Job, part: Part) -> Sheet:
             file.seek(part.start)
             lines = Lines(file, offset=part.start, number=part.line, stop=part.stop)
             sheet = LineSheet(form, list(form.records(lines)))
+    source.check()
     if len(sheet.texts) + len(sheet.rejected) != part.rows:
         raise Failure(f"{source.place.path} has changed meanwhile; score it anew, to another OUTPUT")
     return sheet

@@ -13,7 +13,7 @@ from scoring.job import Answer, Job
 from scoring.json_lines import JsonLines
 from scoring.record import Record, Rejected
 
-_TYPES = {"bool": pa.bool_(), "int": pa.int64(), "float": pa.float64()}
+_TYPES = {"bool": pa.bool_(), "int": pa.int64(), "long": pa.int64(), "float": pa.float64()}
 
 
 class Sheet(Protocol):

@@ -6,6 +6,7 @@ input again, the columns, the number of rows. A part is some 200 bytes of memory
 """
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from local.supervisor import Failure
 from scoring import parquet
@@ -18,6 +19,7 @@ from scoring.places import Place, failures
 from scoring.sources import suffix_of
 
 _MOST_FIELDS = 10_000
+_MOST_TOLD = 20
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 Span = tuple[int, int, int, int]
@@ -62,13 +64,15 @@ def survey(places: list[Place], column: str, part_bytes: int, tell: Tell) -> Cor
     corpus = Corpus(suffix_of(places[0].path))
     look = _look_at_table if corpus.suffix == "parquet" else _look_at_lines
     for place in places:
+        if not (info := place.info).is_file:
+            raise Failure(f"{place.path} is no file, or no longer there; leave it out of INPUT")
         with place.open() as file, failures(place.path):
             stream = Hashed(file, tell)
             header, spans = look(corpus, place, stream, column, part_bytes)
             stream.finish()
         source = len(corpus.sources)
         corpus.parts += [Part(len(corpus.parts) + index, source, *span) for index, span in enumerate(spans)]
-        corpus.sources.append(Source(place, stream.size, stream.digest.hexdigest(), header))
+        corpus.sources.append(Source(place, stream.size, stream.digest.hexdigest(), info.mtime_ns, header))
     if corpus.kinds:
         corpus.names = list(corpus.kinds)
         _check_column(places[0], column, corpus.names)
@@ -106,7 +110,7 @@ def _look_at_lines(
             start, first = row.offset, row.line
         rows += 1
         if len(corpus.kinds) > _MOST_FIELDS:
-            raise Failure(f"{place.path}: line {row.line}: more than {_MOST_FIELDS:,} different fields so far")
+            raise Failure(f"{place.path}: line {row.line}: over {_MOST_FIELDS:,} fields so far; are names data there?")
     if rows:
         spans.append((start, lines.offset, first, rows))
     return form.header, spans
@@ -129,14 +133,18 @@ def _check_encoding(place: Place, lines: Lines) -> None:
 
 
 def _check_column(place: Place, column: str, names: list[str]) -> None:
-    if column not in names:
-        raise Failure(f"{place.path} has no column '{column}'; it has: {', '.join(names) or 'none'}")
+    if not (count := names.count(column)):
+        told = ", ".join(names[:_MOST_TOLD]) or "none"
+        more = f" and {len(names) - _MOST_TOLD:,} more" if names[_MOST_TOLD:] else ""
+        raise Failure(f"{place.path} has no column '{column}'; it has: {told}{more}")
+    if count > 1:
+        raise Failure(f"{place.path} has {count} columns '{column}'; rename all but one")
 
 
 def _check_same(corpus: Corpus, place: Place, names: list[str], told: list[str]) -> None:
     corpus.names = corpus.names or names
     corpus.told = corpus.told or told
-    if told != corpus.told:
-        first = corpus.sources[0].place.path
-        both = f"{', '.join(told)}, and {first} {', '.join(corpus.told)}"
-        raise Failure(f"{place.path} has the columns {both}: score them apart")
+    for number, (here, there) in enumerate(zip_longest(told, corpus.told, fillvalue="none"), 1):
+        if here != there:
+            first = f"{corpus.sources[0].place.path} {there}"
+            raise Failure(f"{place.path} has other columns: as column {number} {here}, and {first}; score them apart")

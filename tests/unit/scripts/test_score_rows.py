@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from local.supervisor import Failure
 from predictor.settings import PredictorSettings
+from scoring import parquet
 from scoring.job import Answer, Job
 from scoring.lines import MAX_RECORD_BYTES
 from scoring.places import place_of
@@ -175,6 +176,7 @@ def test_an_open_quote_takes_no_other_row(folder: Path) -> None:
     rejected = [(row.line, row.reason) for sheet in sheets_of(file, 4000)[1] for row in sheet.rejected]
     assert texts == ["good"] * 1001
     assert rejected == [(2, "broken CSV"), (1003, "too long")]
+    assert sheets_of(file, 4000)[1][0].rejected[0].detail == "a quote that is not closed"
 
 
 def test_parquet_of_any_kinds_of_fields(folder: Path) -> None:
@@ -191,6 +193,51 @@ def test_parquet_of_any_kinds_of_fields(folder: Path) -> None:
         {"text": "b", "n": 1.5, "x": '"s"', "new": None},
         {"text": "c", "n": None, "x": None, "new": True},
     ]
+
+
+def test_parquet_has_every_digit(folder: Path) -> None:
+    """
+    An integer of JSON Lines keeps its digits in Parquet, whatever other numbers the field has.
+    """
+    numbers = [2**53 + 1, 1, 2**63 - 1]
+    for more in ([], [0.5]):
+        file = folder / "digits.jsonl"
+        file.write_text("\n".join(json.dumps({"text": "a", "n": number}) for number in numbers + more))
+        job, sheets = sheets_of(file, as_parquet=True)
+        tables = [pq.read_table(pa.BufferReader(sheet.render(job, answers(1)))) for sheet in sheets]
+        found = pa.concat_tables(tables).column("n").to_pylist()
+        assert found == ([*map(json.dumps, numbers + more)] if more else numbers)
+
+
+def test_parquet_of_long_rows_is_read_bit_by_bit(folder: Path) -> None:
+    """
+    However many rows a row group has, no more of them are in memory than long rows make a part.
+    """
+    file = folder / "long.parquet"
+    texts = [f"{number:05}" * 4000 for number in range(1000)]
+    pq.write_table(pa.table({"text": texts}), file, use_dictionary=False, write_batch_size=16)
+    place = place_of(str(file))
+    part = survey([place], "text", 400_000, lambda _bytes: None).parts[-1]
+    usual = pa.default_memory_pool()
+    counted = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(counted)
+    try:
+        assert parquet.read(place, part, "text").texts == texts[part.start :]
+    finally:
+        pa.set_memory_pool(usual)
+    assert counted.max_memory() < sum(map(len, texts)) / 4
+
+
+def test_parquet_of_any_type_loses_its_bad_rows(folder: Path) -> None:
+    """
+    Bad rows are left out of columns of any type, those that pyarrow computes nothing of included.
+    """
+    table = pa.table({"text": pa.array(["a", None, "b"], pa.string_view()), "n": pa.array([[1], [2], []])})
+    file = folder / "view.parquet"
+    pq.write_table(table, file)
+    job, [sheet] = sheets_of(file, 2**20)
+    scored = pq.read_table(pa.BufferReader(sheet.render(job, answers(2))))
+    assert scored.select(["text", "n"]).to_pylist() == [{"text": "a", "n": [1]}, {"text": "b", "n": []}]
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=5)), max_size=50), st.integers(1, 20), st.integers(1, 400))
@@ -210,6 +257,16 @@ def test_parquet_rows_are_kept(folder: Path, texts: list[str | None], group: int
     ]
 
 
+def parquet_of(names: list[str]) -> bytes:
+    """
+    A file with a text in each column.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table([["x"]] * len(names), names=names), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
@@ -222,6 +279,8 @@ def test_parquet_rows_are_kept(folder: Path, texts: list[str | None], group: int
         ("a.csv", b"text,text\n", "2 columns 'text'"),
         ("a.jsonl", b'{"id": 1}\n', "it has: id"),
         ("a.parquet", b"PAR1", "cannot be read as Parquet"),
+        ("a.parquet", parquet_of(["text", "text"]), "2 columns 'text'"),
+        ("a.csv", ",".join(map(str, range(100_000))).encode() + b"\n", "18, 19 and 99,980 more"),
     ],
 )
 def test_unusable_files_are_told(folder: Path, name: str, content: bytes, told: str) -> None:

@@ -4,18 +4,23 @@ import asyncio
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import score as command
 from local.supervisor import Failure
 from predictor.settings import PredictorSettings
 from scoring import here, places, scorer
+from scoring.lock import locked
+from scoring.places import place_of
 from scoring.run import Options, run
 
 ROWS = 300
+LEFTOVER = "0123456789abcdef" * 2
 
 
 class FakeEngine:
@@ -175,15 +180,40 @@ def test_a_full_disk_loses_nothing(table: Path, full_disk: list[int], room: int)
 
 def test_what_is_not_whole_is_done_again(table: Path) -> None:
     """
-    A part whose files are not as they were booked is scored again; what a killed run left unfinished goes.
+    A part that is not booked whole, by this version, is scored again; what a killed run left unfinished goes.
     """
     out = score(table)
     before = content_of(out)
     (out / "rows" / "part-000001.csv").write_bytes(b"")
     (out / "rows" / "part-000002.csv").unlink()
-    (out / "parts" / "part-000003.json").write_bytes(b"")
-    (out / "rows" / ".part-000004.csv.0123").write_bytes(b"half")
+    for part, record in enumerate((b"", b"{}", b"[]", b'{"tally": {}, "files": {}}', b'{"tally": {"new": 1}}'), 3):
+        (out / "parts" / f"part-{part:06}.json").write_bytes(record)
+    (out / "rows" / f".part-000004.csv.{LEFTOVER}").write_bytes(b"half")
     assert content_of(score(table)) == before
+
+
+def test_what_a_part_computed_may_be_lost(table: Path) -> None:
+    """
+    Without what a finished part has computed, or with some bytes of it, the next ones compute it themselves.
+    """
+    out = score(table)
+    (out / "computed" / "part-000000.bin").write_bytes(b"cut")
+    (out / "computed" / "part-000001.bin").unlink()
+    (out / "parts" / "part-000002.json").unlink()
+    manifest = json.loads((score(table) / "manifest.json").read_text())
+    assert (manifest["rows"], manifest["finished"]) == (270, True)
+
+
+def test_a_manifest_says_what_is_missing(table: Path, full_disk: list[int]) -> None:
+    """
+    An output of which a part is gone is not called finished until that part is there again.
+    """
+    full_disk[0] = 1000
+    out = score(table)
+    (out / "parts" / "part-000002.json").unlink()
+    full_disk[0] = 1
+    refusal(table)
+    assert not json.loads((out / "manifest.json").read_text())["finished"]
 
 
 def test_any_finished_parts_make_no_difference(table: Path) -> None:
@@ -230,23 +260,100 @@ def test_another_job_is_refused(table: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_foreign_files_are_left_alone(table: Path) -> None:
     """
-    A folder of somebody else's files is no output.
+    A folder of somebody else's files is no output, nor is a file; hidden files of others in an output stay.
     """
+    before = content_of(table.parent)
     assert "another OUTPUT" in refusal(table, output=str(table.parent))
+    assert "is a file; OUTPUT" in refusal(table, output=str(table))
+    assert content_of(table.parent) == before
+    hidden = score(table) / "rows" / ".nfs0001"
+    hidden.touch()
+    score(table)
+    assert hidden.exists()
+
+
+def test_killed_before_the_first_part(table: Path) -> None:
+    """
+    An output with nothing but what was left by a run that was killed while it began is free.
+    """
+    out = table.parent / "out"
+    out.mkdir()
+    (out / f".manifest.json.{LEFTOVER}").write_bytes(b"half")
+    expected = content_of(score(table, output=str(table.parent / "other")))
+    assert content_of(score(table)) == expected
+
+
+def test_one_run_at_a_time(table: Path) -> None:
+    """
+    A run is refused while another is at work in its output, which it leaves alone, and goes on after that.
+    """
+    out = table.parent / "out"
+    with locked(place_of(str(out))):
+        assert "another run is at work" in refusal(table)
+        assert content_of(out) == {}
+    score(table)
 
 
 def test_an_input_that_changes_is_told(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    An input that has other rows than at first is told, and not booked.
+    An input that has other rows than at first is told, and not booked, though its file system has no times.
     """
-    start = here.run
+    start, changed_ns = here.run, table.stat().st_mtime_ns
 
     def changed(*args: Any) -> float:
         table.write_text("id,text\n1,x\n")
+        os.utime(table, ns=(changed_ns, changed_ns))
         return start(*args)
 
     monkeypatch.setattr(here, "run", changed)
     assert "has changed" in refusal(table)
+
+
+def test_an_input_that_is_written_to_is_told(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of an input that is written to nothing more is scored, though it has as many rows; what was scored before is right.
+    """
+    start, content = here.run, table.read_text()
+
+    def written(*args: Any) -> float:
+        table.write_text(content.replace("1,", "9,", 1))
+        return start(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here, "run", written)
+        assert "was written to" in refusal(table)
+    assert set(content_of(table.parent / "out")) == {"manifest.json"}
+    assert "has changed since" in refusal(table)
+    table.write_text(content)
+    assert b"\n1," in content_of(score(table))["rows/part-000000.csv"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [("id,text\n1,x\n2\n", 0), ("id,text\n", 0), ("id,text\n1\n2\n", 3), ("id,other\n1,x\n", 1)],
+)
+def test_the_exit_status(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str, status: int
+) -> None:
+    """
+    A pipeline goes on if all that can be scored is, and stops, with one line that says why, if that is no row.
+    """
+    table.write_text(content)
+    monkeypatch.setattr(sys, "argv", ["score", str(table), str(table.parent / "out"), "--column", "text"])
+    assert command.main() == status
+    assert capsys.readouterr().err.count("\n") == bool(status)
+
+
+def test_a_summary_that_nobody_reads(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A summary that cannot be printed is told, and the output is finished all the same.
+    """
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert "stdout" in refusal(table)
+    assert json.loads((table.parent / "out" / "manifest.json").read_text())["finished"]
 
 
 def test_files_and_patterns(table: Path) -> None:
