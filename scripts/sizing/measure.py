@@ -28,11 +28,11 @@ from sizing.usage import metrics
 _SEED = 1
 _KNOWN = 64
 _FEW, _MANY = 1, 16
-_CLIENTS = 8
+_CLIENTS = 4
 # The costs of a request are those of the first and the last: enough clients that an event loop finds several requests
 # when it wakes, since woken for each alone it takes twice as long, and so few that none is refused. Those between make
 # the smallest batches.
-_MISSES = ((_FEW, _CLIENTS), (_FEW, 1), (4, 2), (_MANY, 4))
+_MISSES = ((_FEW, _CLIENTS), (_FEW, 1), (4, 2), (_MANY, _CLIENTS))
 _WARM_UP_SECONDS, _SECONDS = 2.0, 4.0
 _FOREIGN_SHARE = 0.1
 
