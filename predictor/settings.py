@@ -13,6 +13,8 @@ from predictor.cores import granted_cores
 from predictor.replicas import plan
 from serving.settings import PositiveInt, ServingSettings
 
+# Of 512 tokens, for a core; a model of full shape takes three times as long.
+_LONGEST_TEXT_SECONDS = 0.1
 EMBEDDED_MODEL = Path(__file__).resolve().parent.parent / "models" / "distilbert-sst2-embedded"
 
 
@@ -75,3 +77,10 @@ class PredictorSettings(ServingSettings):
     this machine, `ray:<n>@<address>` by as many on a Ray cluster. It then replaces `compute_threads`. In process is
     the default, for it needs less memory, starts sooner and loses no time between batches.
     """
+
+    @property
+    def longest_work_seconds(self) -> float:
+        """
+        About what one core takes for the largest request, seven minutes; most clients give up long before.
+        """
+        return self.max_texts * _LONGEST_TEXT_SECONDS

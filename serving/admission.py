@@ -13,6 +13,8 @@ from starlette.datastructures import Headers
 
 from serving.errors import Overloaded
 
+# Bodies of the largest size that may be in memory at once: far more than any load whose answers come in time.
+LARGEST_BODIES = 16
 # Not counted of each body: a connection may hold so much in any case, since uvicorn reads so far ahead. So large bodies
 # that are sent slowly keep out large ones only.
 FREE_BYTES = 64 * 1024

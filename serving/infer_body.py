@@ -97,7 +97,7 @@ def _validate(payload: object) -> _Message:
 
 def _tensor(sent: _Input, tail: binary.Tail) -> InferInput:
     data: Any = sent.get("data")
-    tensor = InferInput(sent["name"], sent["shape"], sent["datatype"], data=data)
+    tensor = input_tensor(sent["name"], sent["shape"], sent["datatype"], data)
     size = (sent.get("parameters") or {}).get("binary_data_size")
     if (size is None) == (data is None):
         raise InvalidRequest(
@@ -105,6 +105,15 @@ def _tensor(sent: _Input, tail: binary.Tail) -> InferInput:
         )
     if size is not None:
         tensor._raw_data = tail.take(size)  # type: ignore[assignment]  # noqa: SLF001  # no constructor takes it
+    return tensor
+
+
+def input_tensor(name: str, shape: list[int], datatype: str, data: Any) -> InferInput:
+    """
+    An input as it was sent; upstream takes a datatype in lower case for the protocol's.
+    """
+    tensor = InferInput(name, shape, datatype, data=data)
+    tensor._datatype = datatype  # noqa: SLF001
     return tensor
 
 

@@ -16,6 +16,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServi
 
 from serving import errors, rpc_admission
 from serving.admission import Admission
+from serving.connection import MAX_CONNECTIONS
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.health import Health
 from serving.observer import Observer
@@ -32,9 +33,14 @@ _MAX_CALLS = 256
 # Calls of all connections beyond those at work: probes, and those whose client is silent or does not read its answer.
 _MAX_IDLE_CALLS = 1024
 # The latter end with their connection: gRPC has no other end for a call whose answer is on its way (`abort` would keep
-# the answer). After this time clients are told to open another connection, and calls then have time to end.
+# the answer). After this time clients are told to open another connection, and calls then have time to arrive, to be
+# worked on, and for their answers to be read.
 _CONNECTION_SECONDS = 120
-_ANSWER_SECONDS = 40
+_ANSWER_SECONDS = 30
+# How often clients may ask whether we are still there, while a call says nothing for long: the transformer's hop does
+# each 30 s, Go's clients each 10 s at most. By default who asks more than each 5 minutes loses the connection.
+_PING_SECONDS = 5
+_ENDLESS_MS = 2**31 - 1
 
 
 class GrpcAccess(aio.ServerInterceptor):
@@ -116,16 +122,7 @@ def build(  # noqa: PLR0913  # the parts of a server
             GrpcAccess(observer), answers, admission, timeout_seconds=settings.receive_timeout_seconds
         ),
         maximum_concurrent_rpcs=settings.max_requests_in_flight + _MAX_IDLE_CALLS,
-        options=[
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", settings.max_body_bytes + _ENVELOPE_BYTES),
-            ("grpc.max_concurrent_streams", _MAX_CALLS),
-            # Its windows grow up to 32 MiB a call, and fill before anybody reads it; without, 64 KiB, until it is read.
-            ("grpc.http2.bdp_probe", 0),
-            ("grpc.max_connection_age_ms", int(1000 * _CONNECTION_SECONDS)),
-            ("grpc.max_connection_age_grace_ms", int(1000 * (settings.receive_timeout_seconds + _ANSWER_SECONDS))),
-        ],
+        options=_options(settings),
     )
     add_GRPCInferenceServiceServicer_to_server(InferenceServicer(dataplane, repository), server)
     add_HealthServicer_to_server(Health(dataplane), server)
@@ -134,3 +131,19 @@ def build(  # noqa: PLR0913  # the parts of a server
     except RuntimeError as error:
         raise OSError(str(error)) from error
     return GrpcServer(server, answers)
+
+
+def _options(settings: ServingSettings) -> list[tuple[str, int]]:
+    call_seconds = settings.receive_timeout_seconds + settings.longest_work_seconds + _ANSWER_SECONDS
+    return [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", settings.max_body_bytes + _ENVELOPE_BYTES),
+        ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+        ("grpc.max_concurrent_streams", _MAX_CALLS),
+        # Its windows grow up to 32 MiB a call, and fill before anybody reads it; without, 64 KiB, until it is read.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.max_connection_age_ms", int(1000 * _CONNECTION_SECONDS)),
+        ("grpc.max_connection_age_grace_ms", min(int(1000 * call_seconds), _ENDLESS_MS)),
+        ("grpc.http2.min_ping_interval_without_data_ms", 1000 * _PING_SECONDS),
+    ]

@@ -2,21 +2,21 @@
 Reading the messages of gRPC's calls, so that who says nothing keeps nobody out.
 
 gRPC gathers a message by itself once it is asked for, without telling how much of it has come; before, it takes in no
-more than one window of flow control. So memory is bounded by how many calls are read at once. Silent calls look like
-slow ones and may take all of those turns. Therefore turns are short while connections with fewer wait: the one that has
-most gives up its oldest; the next is of the connection that has fewest, and the newest call there, since of many silent
-ones it is the least likely.
+more than one window of flow control. So memory is bounded by how many calls are read at once: as many as there may be
+bodies of the largest size. Silent calls look like slow ones and may take all of those turns. Therefore turns are short
+while connections with fewer wait: the one that has most gives up its oldest; the next is of the connection that has
+fewest, and the newest call there, since of many silent ones it is the least likely.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 
+from serving.admission import LARGEST_BODIES
 from serving.errors import InvalidRequest, Overloaded, SlowRequest
 
-_MAX_READERS = 64
 # Far longer than a message takes that has arrived with its call; a large one over a slow line may need more.
 _TURN_SECONDS = 0.25
 
@@ -67,7 +67,7 @@ class Readers:
         self._reading: list[_Reader] = []  # who began first is first
         self._waiting: list[_Reader] = []  # who came first is first
 
-    async def read(self, stream: AsyncIterator[bytes], peer: str) -> bytes:
+    async def read(self, stream: AsyncGenerator[bytes, None], peer: str) -> bytes:
         """
         The call's one message.
 
@@ -85,8 +85,11 @@ class Readers:
             async with timeout:
                 with self._one_more(reader):
                     await reader.turn.wait()
-                    async for content in stream:
-                        return bytes(content)
+                    # Else it rests at the message and keeps it, in a cycle, until the next full collection.
+                    messages = aiter(stream)
+                    async with contextlib.aclosing(messages):  # type: ignore[type-var]  # typeshed's has no `aclose`
+                        async for content in messages:
+                            return bytes(content)
         except TimeoutError:
             if reader.is_pressed:
                 raise Overloaded("too many calls wait for their messages; send each message with its call") from None
@@ -107,7 +110,7 @@ class Readers:
         if not self._waiting:
             return
         turns = Counter(reader.peer for reader in self._reading)
-        while self._waiting and len(self._reading) < _MAX_READERS:
+        while self._waiting and len(self._reading) < LARGEST_BODIES:
             following = min(reversed(self._waiting), key=lambda reader: turns[reader.peer])
             turns[following.peer] += 1
             self._waiting.remove(following)

@@ -21,7 +21,7 @@ from kserve.model_server import ModelServer
 
 from serving import oip, rpc, traces
 from serving.access_log import AccessLog
-from serving.admission import Admission, RateLimit
+from serving.admission import LARGEST_BODIES, Admission, RateLimit
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.drain import Drain
 from serving.memory import IdleTrim
@@ -36,8 +36,6 @@ from serving.settings import ServingSettings
 _log = structlog.get_logger("server")
 
 _UNREAD_MS = 30_000
-# Bodies of the largest size that may be in memory at once: far more than any load whose answers come in time.
-_LARGEST_BODIES = 16
 
 
 class Server(ModelServer):
@@ -70,7 +68,7 @@ class Server(ModelServer):
         self._rate_limit = rate_limit
         self._admission = Admission(
             max_requests=settings.max_requests_in_flight,
-            max_body_bytes=_LARGEST_BODIES * settings.max_body_bytes,
+            max_body_bytes=LARGEST_BODIES * settings.max_body_bytes,
             rate_limit=rate_limit,
         )
         self._traces = traces.from_environment(service)

@@ -14,7 +14,7 @@ from kserve.protocol.infer_type import InferInput, InferRequest, InferResponse, 
 
 from serving.dataplane import ClosedRepository, HonestDataPlane
 from serving.errors import InvalidRequest
-from serving.infer_body import MAX_TENSORS
+from serving.infer_body import MAX_TENSORS, input_tensor
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -106,7 +106,7 @@ def _tensor(sent: pb.ModelInferRequest.InferInputTensor) -> InferInput:
     # shape and contents as they are, uncopied: whoever reads them knows how many there may be
     shape: Any = sent.shape
     contents: Any = sent.contents.bytes_contents
-    return InferInput(sent.name, shape, sent.datatype, data=contents)
+    return input_tensor(sent.name, shape, sent.datatype, contents)
 
 
 def _message(answer: InferResponse, *, raw: bool) -> pb.ModelInferResponse:

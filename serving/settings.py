@@ -66,6 +66,13 @@ class ServingSettings(BaseSettings):
     Least severe line written. `info` is one line a request, but for probes and scrapes that succeed.
     """
 
+    @property
+    def longest_work_seconds(self) -> float:
+        """
+        Longest time from a request's arrival to its answer; a service has one of its own, and what has none, none.
+        """
+        return 0.0
+
     @classmethod
     def from_environment(cls) -> Self:
         """

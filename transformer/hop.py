@@ -6,6 +6,7 @@ KServe's own clients drop their retries, keep one singleton for every URL, wait 
 """
 
 import re
+import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
@@ -104,6 +105,25 @@ def between(status: int | str) -> UpstreamFault:
         f"the way to the model answered {status}, and not the model; whoever runs this service should look at the"
         " predictor's address, route and policies, and in the log, under this x-request-id, for who answered"
     )
+
+
+def new_id() -> str:
+    """
+    A question's name, which its answer repeats.
+    """
+    return secrets.token_hex(8)
+
+
+def check_id(answered: object, asked: str) -> None:
+    """
+    Check the name in an answer; it may have none, since not every server repeats them.
+
+    Raises:
+        UpstreamFault: 502, it is the answer to another question, as one left over on a connection.
+    """
+    if answered not in (asked, "", None):
+        note("Answer", "to another question")
+        raise nonsense()
 
 
 def is_word(error_type: str) -> bool:

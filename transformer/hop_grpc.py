@@ -74,12 +74,13 @@ class GrpcHop:
         """
         See `Hop.ask`.
         """
+        question_id = hop.new_id()
         try:
-            response = await self._infer(question_of(texts, self._model_name))
+            response = await self._infer(question_of(texts, self._model_name, question_id))
         except aio.AioRpcError as error:
             hop.note(error.code().name, error.details())
             raise _error_of(error) from None
-        return reply_from(response)
+        return reply_from(response, question_id)
 
     async def close(self) -> None:
         """
@@ -98,7 +99,7 @@ class GrpcHop:
     def _stub(self) -> GRPCInferenceServiceStub:
         return GRPCInferenceServiceStub(self._channel)
 
-    async def _infer(self, question: pb.ModelInferRequest) -> pb.ModelInferResponse:
+    async def _infer(self, question: pb.ModelInferRequest) -> pb.ModelInferResponse | None:
         try:
             return await self._call(question)
         except aio.AioRpcError as error:
@@ -109,9 +110,9 @@ class GrpcHop:
             await self._stub.ServerLive(pb.ServerLiveRequest(), wait_for_ready=True, timeout=_RECONNECT_SECONDS)
         return await self._call(question)
 
-    async def _call(self, question: pb.ModelInferRequest) -> pb.ModelInferResponse:
+    async def _call(self, question: pb.ModelInferRequest) -> pb.ModelInferResponse | None:
         metadata = tuple(record.current().headers().items())
-        response: pb.ModelInferResponse = await self._stub.ModelInfer(question, metadata=metadata)
+        response: pb.ModelInferResponse | None = await self._stub.ModelInfer(question, metadata=metadata)
         return response
 
 
@@ -138,6 +139,8 @@ def _own(code: grpc.StatusCode, words: str, error_type: str) -> ServiceError:
     status = _REFUSALS.get(code)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         status = 413 if error_type == "too_large" else 429
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and error_type == "slow":
+        status = 408
     if status:
         return UpstreamRefusal(status, words, error_type)
     return hop.not_ready() if code is grpc.StatusCode.UNAVAILABLE else _of_others(code, words)

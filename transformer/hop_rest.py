@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 
 from serving import record
-from serving.errors import ServiceError, UpstreamRefusal
+from serving.errors import ServiceError, UpstreamFault, UpstreamRefusal
 from transformer import hop, lenient
 from transformer.hop import Reply, Unreachable
 
@@ -51,14 +51,21 @@ class RestHop:
         """
         See `Hop.ask`.
         """
+        question_id = hop.new_id()
         try:
-            status, content = await self._post(question_of(texts))
+            response, content = await self._post(question_of(texts, question_id))
         except aiohttp.ClientError as error:
             hop.note(type(error).__name__, error)
             raise (hop.nonsense() if isinstance(error, aiohttp.ClientResponseError) else Unreachable()) from None
-        if status == HTTPStatus.OK:
-            return reply_from(content)
-        raise _error_of(status, content)
+        if response.status != HTTPStatus.OK:
+            raise _error_of(response.status, content)
+        try:
+            return reply_from(content, question_id)
+        except UpstreamFault:
+            # Whatever follows may answer another question, too. The connection is in the pool again by now.
+            if response._protocol:  # noqa: SLF001
+                response._protocol.close()  # noqa: SLF001
+            raise
 
     async def close(self) -> None:
         """
@@ -77,42 +84,44 @@ class RestHop:
             auto_decompress=False,
         )
 
-    async def _post(self, body: bytes) -> tuple[int, bytes]:
+    async def _post(self, body: bytes) -> tuple[aiohttp.ClientResponse, bytes]:
         try:
             return await self._post_once(body)
         except aiohttp.ClientConnectorError:
             return await self._post_once(body)
 
-    async def _post_once(self, body: bytes) -> tuple[int, bytes]:
+    async def _post_once(self, body: bytes) -> tuple[aiohttp.ClientResponse, bytes]:
         headers = record.current().headers()
         # a large body in one piece would hold up the event loop
         data = io.BytesIO(body)
         async with self._session.post(self._url, data=data, headers=headers, allow_redirects=False) as response:
             if response.status != HTTPStatus.OK:
                 hop.note(f"HTTP {response.status}", response.headers.get("server", ""))
-            return response.status, await response.read()
+            return response, await response.read()
 
 
-def question_of(texts: list[str]) -> bytes:
+def question_of(texts: list[str], question_id: str) -> bytes:
     """
     The request's body.
     """
     tensor = {"name": "text", "shape": [len(texts)], "datatype": "BYTES", "data": texts}
-    return orjson.dumps({"inputs": [tensor], "outputs": [{"name": "scores"}]})
+    return orjson.dumps({"id": question_id, "inputs": [tensor], "outputs": [{"name": "scores"}]})
 
 
-def reply_from(content: bytes) -> Reply:
+def reply_from(content: bytes, question_id: str) -> Reply:
     """
     What the response's body says.
 
     Raises:
-        UpstreamFault: 502, it is no answer.
+        UpstreamFault: 502, it is no answer, or another question's.
     """
     match lenient.loads(content):
         case {
             "outputs": [{"name": "scores", "data": [*scores]}],
             "parameters": {"revision": str(digest), "labels": str(labels)},
+            **others,
         }:
+            hop.check_id(others.get("id"), question_id)
             return Reply(digest, labels, scores)
         case _:
             raise hop.nonsense()

@@ -98,6 +98,13 @@ class TransformerSettings(ServingSettings):
     is its queue-proxy, 127.0.0.1.
     """
 
+    @property
+    def longest_work_seconds(self) -> float:
+        """
+        All that a request may wait for: the predictor.
+        """
+        return self.predictor_timeout_seconds
+
     @field_validator("rate_limit")
     @classmethod
     def _check_redis_is_there(cls, rate: str | None, info: ValidationInfo) -> str | None:

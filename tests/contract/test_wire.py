@@ -36,7 +36,8 @@ def test_transformer_sends_the_golden_request() -> None:
     """
     The transformer asks the predictor exactly as the golden request says.
     """
-    assert json.loads(hop_rest.question_of(GOLDEN["texts"])) == GOLDEN["request"]
+    request = GOLDEN["request"]
+    assert json.loads(hop_rest.question_of(GOLDEN["texts"], request["id"])) == request
 
 
 def test_predictor_reads_the_golden_request() -> None:
@@ -51,9 +52,7 @@ def test_predictor_sends_the_golden_response() -> None:
     """
     The predictor answers the golden request exactly as the golden response says.
     """
-    request = infer_body.decode(
-        json.dumps(GOLDEN["request"] | {"id": GOLDEN["response"]["id"]}).encode(), None, "sentiment"
-    )
+    request = infer_body.decode(json.dumps(GOLDEN["request"]).encode(), None, "sentiment")
     payload, _ = predictor_answer(wire.question_from(request, max_texts=10)).to_rest()
     assert payload == GOLDEN["response"]
 
@@ -63,14 +62,16 @@ def test_transformer_reads_the_golden_response() -> None:
     The transformer finds in the golden response the rows and the revision that the predictor put there.
     """
     content = json.dumps(GOLDEN["response"]).encode()
-    assert client._classified(hop_rest.reply_from(content), len(ROWS)) == Classified(REVISION, ROWS)
+    assert client._classified(hop_rest.reply_from(content, GOLDEN["request"]["id"]), len(ROWS)) == Classified(
+        REVISION, ROWS
+    )
 
 
 def test_predictor_reads_the_golden_texts_over_grpc() -> None:
     """
     The predictor finds in the transformer's gRPC message the texts that the transformer put there.
     """
-    message = grpc_messages.question_of(GOLDEN["texts"], "sentiment")
+    message = grpc_messages.question_of(GOLDEN["texts"], "sentiment", "id")
     assert wire.question_from(servicer._question(message), max_texts=10).texts == GOLDEN["texts"]
 
 
@@ -80,10 +81,10 @@ def test_transformer_reads_the_golden_rows_over_grpc(*, raw: bool) -> None:
     The transformer finds in the predictor's gRPC message the rows and the revision that the predictor put there.
     """
     question = wire.question_from(
-        servicer._question(grpc_messages.question_of(GOLDEN["texts"], "sentiment")), max_texts=10
+        servicer._question(grpc_messages.question_of(GOLDEN["texts"], "sentiment", "id")), max_texts=10
     )
     message = servicer._message(predictor_answer(question), raw=raw)
-    assert client._classified(grpc_messages.reply_from(message), len(ROWS)) == Classified(REVISION, ROWS)
+    assert client._classified(grpc_messages.reply_from(message, "id"), len(ROWS)) == Classified(REVISION, ROWS)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_both_services_answer_oip_alike() -> None:
     """
     Either service answers an OIP question with the same tensors and parameters.
     """
-    body = json.dumps(GOLDEN["request"] | {"id": "same"}).encode()
+    body = json.dumps(GOLDEN["request"]).encode()
     theirs = predictor_answer(wire.question_from(infer_body.decode(body, None, "sentiment"), max_texts=10))
     ours = contract.parse(infer_body.decode(body, None, "sentiment"), max_texts=10, model_name="sentiment").render(
         ANSWER

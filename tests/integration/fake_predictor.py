@@ -1,5 +1,5 @@
 """
-A predictor that is a function, over REST and gRPC; and a proxy before any, that counts connections and cuts them.
+A predictor that is a function, over REST and gRPC; and a proxy before any: it counts, cuts, and repeats itself.
 """
 
 import contextlib
@@ -77,7 +77,8 @@ class FakePredictor:
                 question = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 revision, rows = ask(question["inputs"][0]["data"])
                 scores = {"name": "scores", "data": [score for row in rows for score in row]}
-                body = json.dumps({"outputs": [scores], "parameters": {"revision": revision, "labels": LABELS}})
+                parameters = {"revision": revision, "labels": LABELS}
+                body = json.dumps({"id": question["id"], "outputs": [scores], "parameters": parameters})
                 with contextlib.suppress(OSError):
                     self.send_response(200)
                     self.send_header("content-length", str(len(body)))
@@ -103,7 +104,7 @@ class FakePredictor:
         class Servicer(GRPCInferenceServiceServicer):
             def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
                 revision, rows = ask(_texts(request.raw_input_contents[0]))
-                response = pb.ModelInferResponse()
+                response = pb.ModelInferResponse(id=request.id)
                 output = response.outputs.add(name="scores", datatype="FP32", shape=[len(rows), 2])
                 output.contents.fp32_contents.extend(score for row in rows for score in row)
                 response.parameters["revision"].string_param = revision
@@ -168,6 +169,13 @@ class Proxy:
         for pair in self._pairs:
             _end(*pair)
 
+    def repeat(self) -> None:
+        """
+        Send the last bytes of the upstream once more.
+        """
+        client, chunk = self._last
+        client.sendall(chunk)
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # the end
             while True:
@@ -179,19 +187,19 @@ class Proxy:
                     client.close()
                     continue
                 self._pairs.append((client, server))
-                self._start(_pump, client, server)
-                self._start(_pump, server, client)
+                self._start(self._pump, client, server)
+                self._start(self._pump, server, client)
 
     def _start(self, run: Callable[..., None], *arguments: socket.socket) -> None:
         self._threads.append(threading.Thread(target=run, args=arguments))
         self._threads[-1].start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while chunk := source.recv(65536):
-            sink.sendall(chunk)
-    _end(source, sink)
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                self._last = sink, chunk
+                sink.sendall(chunk)
+        _end(source, sink)
 
 
 def _end(*sockets: socket.socket) -> None:

@@ -260,6 +260,24 @@ def test_question_that_was_sent_is_not_sent_again(protocol: str) -> None:
         assert fake.asked == [["known"], ["lost"]]
 
 
+def test_no_answer_belongs_to_another_question() -> None:
+    """
+    An answer that came unasked is no question's: whoever gets it has a 502, and the next one the right answer.
+    """
+    rows = {"loved": (0.25, 0.75), "hated": (0.75, 0.25)}
+    with (
+        FakePredictor(lambda texts: ("fake", [rows[text] for text in texts])) as fake,
+        Proxy(fake.ports["v2"]) as proxy,
+        over("v2", proxy.port, REVISION_REFRESH_SECONDS="3600") as service,
+    ):
+        assert best(post(service, "loved")) == ["POSITIVE"]
+        proxy.repeat()
+        answers = [post(service, "hated") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [502, 200, 200]
+    assert answers[0].json()["error_type"] == "upstream"
+    assert [best(answer) for answer in answers[1:]] == [["NEGATIVE"]] * 2
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_time_is_the_requests_and_not_the_questions(protocol: str) -> None:
     """

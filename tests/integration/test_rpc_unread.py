@@ -1,14 +1,19 @@
 """
-Clients of gRPC that do not read their answers, or say nothing.
+Clients of gRPC that do not read their answers, say nothing, or are very many.
 """
 
 import asyncio
 import contextlib
 import json
+import resource
+import socket
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import httpx
+import psutil
 import pytest
 from grpc import aio
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
@@ -17,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import fake_predictor
 from fake_predictor import FakePredictor
 from processes import Service, transformer, until
+from serving.connection import MAX_CONNECTIONS
 from test_robustness import MEBIBYTE, resident_bytes
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -111,3 +117,29 @@ async def test_calls_that_say_nothing() -> None:
             for call in held:
                 call.cancel()
             await asyncio.wait(ended)
+
+
+@pytest.fixture
+def open_files() -> Iterator[int]:
+    """
+    How many files a service may have open in the test, a little more than one port's connections; all are ours to open.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if sys.platform != "linux" or 0 <= hard < 2 * MAX_CONNECTIONS:
+        pytest.skip("needs Linux, and leave to open twice as many files as there may be connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MAX_CONNECTIONS), hard))
+    yield MAX_CONNECTIONS + 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_connections(open_files: int) -> None:
+    """
+    However many connect to gRPC's port, health over REST is answered.
+    """
+    with FakePredictor() as fake, transformer(fake.ports["v2"]) as service, contextlib.ExitStack() as stack:
+        process = psutil.Process(service.popen.pid)
+        process.rlimit(psutil.RLIMIT_NOFILE, (open_files, open_files))
+        for _ in range(open_files):
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.grpc_port), timeout=60))
+        until(lambda: process.num_fds() >= MAX_CONNECTIONS)
+        assert httpx.get(f"{service.url}/v2/health/live", timeout=60).is_success

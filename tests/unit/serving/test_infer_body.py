@@ -121,6 +121,14 @@ def test_several_binary_inputs() -> None:
     assert [tensor._raw_data for tensor in inputs] == [b"abc", None, b"", b"de"]
 
 
+def test_datatype() -> None:
+    """
+    A datatype is read as it was sent: those of the protocol are in capitals.
+    """
+    [tensor] = infer_body.decode(orjson.dumps({"inputs": [{**INPUT, "datatype": "bytes"}]}), None, "m").inputs
+    assert tensor.datatype == "bytes"
+
+
 @pytest.mark.parametrize("asked", [None, False, True])
 @pytest.mark.parametrize("own", [None, False, True])
 def test_binary_outputs(asked: bool | None, own: bool | None) -> None:

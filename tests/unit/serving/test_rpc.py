@@ -1,5 +1,7 @@
 import asyncio
 import contextlib
+import gc
+import tracemalloc
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +23,8 @@ from serving.observer import Observer
 from serving.rpc import GrpcAccess
 from serving.rpc_stop import GrpcServer
 from serving.settings import ServingSettings
+from transformer import hop_grpc
+from transformer.settings import TransformerSettings
 
 SERVICE = "/inference.GRPCInferenceService"
 DETAILS: Any = SimpleNamespace(method=f"{SERVICE}/ModelInfer")
@@ -241,12 +245,12 @@ async def channel(
         yield client
 
 
-def infer(channel: aio.Channel, request_id: str) -> Any:
+def infer(channel: aio.Channel, request_id: str, text: bytes = b"a", model: str = "m") -> Any:
     """
     A call whose answer has the same id, and is read when somebody iterates.
     """
-    question = pb.ModelInferRequest(model_name="m", id=request_id)
-    question.inputs.add(name="text", shape=[1], datatype="BYTES").contents.bytes_contents.append(b"a")
+    question = pb.ModelInferRequest(model_name=model, id=request_id)
+    question.inputs.add(name="text", shape=[1], datatype="BYTES").contents.bytes_contents.append(text)
     return channel.unary_stream(f"{SERVICE}/ModelInfer")(question.SerializeToString())
 
 
@@ -313,3 +317,63 @@ async def test_end_of_a_connection(channel: aio.Channel, monkeypatch: pytest.Mon
     while len(connections) < 5:
         answers = await asyncio.gather(*(live(pb.ServerLiveRequest()) for _ in range(20)))
         assert all(answer.live for answer in answers)
+
+
+@pytest.mark.parametrize("model_name", ["m", "unknown"], ids=["answered", "refused"])
+async def test_message_is_freed(dataplane: HonestDataPlane, observer: Observer, model_name: str) -> None:
+    """
+    A message is freed when its call ends, with the collector off.
+    """
+    text = b"a" * 1_000_000
+    async with served(dataplane, observer) as (_, client):
+
+        async def call() -> None:
+            with contextlib.suppress(aio.AioRpcError):
+                assert [answer async for answer in infer(client, "", text, model_name)]
+
+        await call()
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(5):
+                await call()
+            async with asyncio.timeout(60):
+                while tracemalloc.get_traced_memory()[0] >= len(text):  # noqa: ASYNC110  # memory has no event
+                    await asyncio.sleep(0.01)
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+
+
+@pytest.mark.parametrize(("size", "refused"), [(900_000, None), (1_100_000, "overloaded")])
+async def test_messages_are_bodies(
+    dataplane: HonestDataPlane, observer: Observer, size: int, refused: str | None
+) -> None:
+    """
+    A message counts among the bodies in memory, and is refused beyond their limit.
+    """
+    async with served(dataplane, observer) as (_, client):
+        call = infer(client, "", b"a" * size)
+        with contextlib.suppress(aio.AioRpcError):
+            assert [answer async for answer in call]
+        assert dict(await call.trailing_metadata()).get("error-type") == refused
+
+
+@pytest.mark.parametrize("seconds", [1, 600, 1e9])
+def test_work_of_any_length(seconds: float) -> None:
+    """
+    A connection outlives the longest work that the settings allow, begun at its very end.
+    """
+    settings = TransformerSettings(predictor_timeout_seconds=seconds)
+    grace_ms = dict(rpc._options(settings))["grpc.max_connection_age_grace_ms"]
+    assert grace_ms >= min(1000 * (settings.receive_timeout_seconds + seconds + 30), 2**31 - 1)
+    assert grace_ms < 2**31
+
+
+def test_keepalive_is_welcome() -> None:
+    """
+    The hop may ask as often as it does whether the predictor is still there, with room for a stall, and Go's clients.
+    """
+    least_ms = dict(rpc._options(ServingSettings()))["grpc.http2.min_ping_interval_without_data_ms"]
+    assert 2 * least_ms <= min(10_000, dict(hop_grpc._OPTIONS)["grpc.keepalive_time_ms"])

@@ -1,12 +1,15 @@
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import gc
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving import rpc_reading
+from serving import admission, rpc_reading
 from serving.errors import InvalidRequest, Overloaded, SlowRequest
 from serving.rpc_reading import Readers
 
@@ -15,7 +18,7 @@ TURNS = 4
 
 @pytest.fixture(autouse=True)
 def _few_and_short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rpc_reading, "_MAX_READERS", TURNS)
+    monkeypatch.setattr(rpc_reading, "LARGEST_BODIES", TURNS)
     monkeypatch.setattr(rpc_reading, "_TURN_SECONDS", 0.01)
 
 
@@ -29,7 +32,7 @@ class Calls:
         self.read: list[str] = []
         self.arrived = asyncio.Event()
 
-    async def sends(self, message: bytes, *, after: int | None = 0) -> AsyncIterator[bytes]:
+    async def sends(self, message: bytes, *, after: int | None = 0) -> AsyncGenerator[bytes, None]:
         """
         A call whose message comes after so many steps of the event loop; None: once it has `arrived`.
         """
@@ -45,7 +48,7 @@ class Calls:
             self.read_now -= 1
         yield message
 
-    async def end(self) -> AsyncIterator[bytes]:
+    async def end(self) -> AsyncGenerator[bytes, None]:
         """
         A call that ends without a message.
         """
@@ -92,12 +95,13 @@ async def test_calls_of_one_connection_share_its_line() -> None:
 
 async def test_who_gives_way() -> None:
     """
-    The connection that reads most gives way, and keeps turns while they suffice; others lose none.
+    The oldest call of the connection that reads most gives way, and no other while turns suffice.
     """
     readers, calls = Readers(600), Calls()
     async with silent(readers, calls, 1, "few") as few, silent(readers, calls, TURNS - 1, "most") as most:
         assert await readers.read(calls.sends(b"question"), "honest") == b"question"
         [refused], left = await asyncio.wait(most, return_when=asyncio.FIRST_COMPLETED)
+        assert refused is most[0]
         assert isinstance(refused.exception(), Overloaded)
         assert not few[0].done()
         calls.arrived.set()
@@ -162,6 +166,100 @@ async def test_never_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(readers, "_timeout_seconds", 0.01)
         with pytest.raises(Overloaded):
             await readers.read(calls.sends(b"question"), "b")
+
+
+async def test_turn_that_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Who has had its turn gives way at once.
+    """
+    readers, calls = Readers(600), Calls()
+    async with silent(readers, calls, TURNS, "most"):
+        monkeypatch.setattr(rpc_reading, "_TURN_SECONDS", 600)
+        readers._reading[0].began -= 600
+        async with asyncio.timeout(60):
+            assert await readers.read(calls.sends(b"question"), "honest") == b"question"
+
+
+async def test_who_gives_way_has_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A turn lengthens nobody's time: who is slow is told so, though another waits.
+    """
+    monkeypatch.setattr(rpc_reading, "_TURN_SECONDS", 600)
+    slow, readers, calls = Readers(0.05), Readers(600), Calls()
+    slow._reading, slow._waiting = readers._reading, readers._waiting  # one crowd with times of its own
+    async with silent(slow, calls, TURNS, "most") as most, asyncio.timeout(60):
+        assert await readers.read(calls.sends(b"question"), "honest") == b"question"
+        for each in most:
+            with pytest.raises(SlowRequest):
+                await each
+
+
+async def test_who_comes_while_another_leaves() -> None:
+    """
+    Whenever calls come, also in the moment in which a turn ends, they are read.
+    """
+    readers, calls = Readers(600), Calls()
+    async with silent(readers, calls, TURNS, "most"):
+        asked = []
+        for number in range(20 * TURNS):
+            asked.append(asyncio.create_task(readers.read(calls.sends(b"question", after=3), str(number))))
+            await asyncio.sleep(0)
+            if readers._reading:
+                readers._reading[0].began -= 1
+        assert await asyncio.gather(*asked) == [b"question"] * len(asked)
+
+
+async def test_as_many_as_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    No more messages are in memory uncounted than there may be bodies of the largest size.
+    """
+    monkeypatch.undo()
+    calls = Calls()
+    async with silent(Readers(600), calls, 4 * admission.LARGEST_BODIES, "a"):
+        assert calls.most == admission.LARGEST_BODIES
+
+
+class Message:
+    """
+    A message whose end can be seen.
+    """
+
+    def __bytes__(self) -> bytes:
+        return b"question"
+
+
+class Receiver:
+    """
+    A stream as gRPC's: an iterable that keeps its one generator, which keeps it.
+    """
+
+    def __init__(self, message: Message) -> None:
+        self._messages = [message]
+
+    def __aiter__(self) -> AsyncGenerator[Message, None]:
+        self._generator = self._receive()
+        return self._generator
+
+    async def _receive(self) -> AsyncGenerator[Message, None]:
+        message = self._messages.pop()
+        yield message
+
+
+async def test_message_is_freed() -> None:
+    """
+    A stream's message is freed once it is read, with the collector off.
+    """
+    message = Message()
+    seen, stream = weakref.ref(message), Receiver(message)
+    call: Any = stream
+    del message
+    gc.disable()
+    try:
+        assert await Readers(600).read(call, "a") == b"question"
+        del stream, call
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 async def test_no_message() -> None:

@@ -61,9 +61,20 @@ def test_others_are_answered(count: int) -> None:
     assert Client(unread, "other").leaves(80_000)
 
 
+def test_memory_is_bounded() -> None:
+    """
+    However many connections leave answers unread, all of them hold 128 MiB at most, and the last answer.
+    """
+    unread = UnreadAnswers()
+    clients = [Client(unread, f"ipv4:10.0.0.9:{number}") for number in range(3000)]
+    while {client.leaves(80_000) for client in clients} != {False}:
+        pass
+    assert 0 <= sum(client.bytes for client in clients) - 128 * MEBIBYTE <= 80_000
+
+
 def test_room_comes_back() -> None:
     """
-    A connection that has read its answers gets as much as before.
+    A connection that has read its answers gets as much as before, and is forgotten.
     """
     unread = UnreadAnswers()
     client = Client(unread, "a")
@@ -73,5 +84,6 @@ def test_room_comes_back() -> None:
             pass
         most.append(client.bytes)
         client.reads()
+        assert not unread._bytes
     assert most == [most[0]] * 3
     assert most[0] > 8 * MEBIBYTE

@@ -181,7 +181,9 @@ class Session:
         """
         answer = self._handler(httpx.Request("POST", url, content=data.read(), headers=headers))
         response = await answer if inspect.isawaitable(answer) else answer
-        yield SimpleNamespace(status=response.status_code, headers=response.headers, read=response.aread)
+        yield SimpleNamespace(
+            status=response.status_code, headers=response.headers, read=response.aread, _protocol=None
+        )
 
     async def close(self) -> None:
         """

@@ -128,6 +128,18 @@ async def test_predictor_that_answers_is_not_left_alone(asking: Asking, outcome:
     assert asking.hop.asked == 10
 
 
+@pytest.mark.parametrize("answer", [ANSWER, UpstreamRefusal(429, "", "")], ids=["answer", "refusal"])
+async def test_answer_between_failures(asking: Asking, clock: Clock, answer: Any) -> None:
+    """
+    An answer, a refusal as well, ends a row of failures.
+    """
+    for outcome in (Unreachable(), Unreachable(), answer, Unreachable(), Unreachable(), answer):
+        clock.now += 0.001
+        asking.hop.outcome = outcome
+        await asking.outcome()
+    assert asking.hop.asked == 6
+
+
 @pytest.mark.parametrize(("failure", "kind"), [(TimeoutError(), UpstreamTimeout), (Unreachable(), Unreachable)])
 async def test_failure_beside_answers_is_no_sign(
     asking: Asking, clock: Clock, failure: Exception, kind: type[ServiceError]

@@ -130,6 +130,24 @@ async def test_ending_flight_is_not_joined() -> None:
     assert upstream.asked == [["a"], ["a"]]
 
 
+async def test_end_of_a_flight_leaves_the_next_alone() -> None:
+    """
+    Who asks for a text joins the newest flight that carries it, though an older one has ended since.
+    """
+    upstream = Upstream()
+    older = upstream.compute("a")
+    await turns()
+    tasks = [upstream.compute("a", join=False)]
+    await turns()
+    older.cancel()
+    await turns()
+    tasks.append(upstream.compute("a"))
+    await turns()
+    upstream.leave.set()
+    assert [set(await task) for task in tasks] == [{"a"}] * 2
+    assert (upstream.asked, upstream.cancelled) == ([["a"], ["a"]], [["a"]])
+
+
 async def test_failed_flight_fails_only_who_began_it() -> None:
     """
     Who joined a flight that fails asks again, and gets the answer or the failure of that question.

@@ -1,8 +1,11 @@
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from grpc import aio
 from hypothesis import given
 from hypothesis import strategies as st
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
@@ -23,13 +26,19 @@ SECRET = "stream reset by predictor.internal:8090"
 
 
 def answer_of(
-    rows: list[Row], *, raw: bool, revision: str = "r1", labels: str = LABELS_JSON, **tensor: Any
+    rows: list[Row],
+    *,
+    raw: bool,
+    response_id: str = "",
+    revision: str = "r1",
+    labels: str = LABELS_JSON,
+    **tensor: Any,
 ) -> pb.ModelInferResponse:
     """
     The predictor's answer, its scores raw or not.
     """
     scores = [score for row in rows for score in row]
-    response = pb.ModelInferResponse()
+    response = pb.ModelInferResponse(id=response_id)
     response.parameters["revision"].string_param = revision
     response.parameters["labels"].string_param = labels
     output = response.outputs.add(**{"name": "scores", "datatype": "FP32", "shape": [len(rows), 2]} | tensor)
@@ -107,14 +116,57 @@ def with_raw(*raw: bytes) -> pb.ModelInferResponse:
         with_raw(b"1234567"),
         with_raw(b"", b""),
         with_raw(b""),
+        answer_of(ROWS, raw=True, response_id="of another question"),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 async def test_wrong_answer_is_an_upstream_fault(answer: pb.ModelInferResponse) -> None:
     """
-    An answer that is short, long, of other numbers or another type, or without its revision or labels is a 502.
+    An answer that is short, long, of another type or question, or without its revision or labels is a 502.
     """
     assert type(await fault_of(GrpcPredictor(lambda _: answer).hop(), ["one", "two"])) is UpstreamFault
+
+
+async def test_answer_names_its_question() -> None:
+    """
+    An answer with its question's name is one, and no two questions have the same.
+    """
+
+    def infer(request: pb.ModelInferRequest) -> pb.ModelInferResponse:
+        return answer_of([], raw=True, response_id=request.id)
+
+    predictor = GrpcPredictor(infer)
+    for _ in range(10):
+        assert (await predictor.hop().ask([])).digest == "r1"
+    assert len({request.id for request in predictor.asked} - {""}) == 10
+
+
+@contextlib.asynccontextmanager
+async def answering_bytes(content: bytes) -> AsyncIterator[GrpcHop]:
+    """
+    A hop to a real gRPC server that answers so.
+    """
+
+    async def answer(_request: bytes, _context: object) -> bytes:
+        return content
+
+    server = aio.server()
+    infer = grpc.unary_unary_rpc_method_handler(answer)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("inference.GRPCInferenceService", {"ModelInfer": infer}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield GrpcHop(f"127.0.0.1:{port}", use_tls=False, model_name="m")
+    await server.stop(0)
+
+
+async def test_answer_that_is_no_message_is_an_upstream_fault() -> None:
+    """
+    Bytes that are no message are nonsense as every other.
+    """
+    async with answering_bytes(b"\xff\xff\xff") as hop:
+        assert type(await fault_of(hop, ["text"])) is UpstreamFault
 
 
 def failing(*errors: Exception) -> GrpcPredictor:
@@ -140,6 +192,7 @@ def failing(*errors: Exception) -> GrpcPredictor:
         (Code.RESOURCE_EXHAUSTED, "too_large", 413),
         (Code.RESOURCE_EXHAUSTED, "overloaded", 429),
         (Code.RESOURCE_EXHAUSTED, "its_own", 429),
+        (Code.DEADLINE_EXCEEDED, "slow", 408),
     ],
 )
 async def test_refusal_is_passed_on(code: grpc.StatusCode, error_type: str, status: int) -> None:

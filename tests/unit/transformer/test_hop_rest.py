@@ -1,3 +1,4 @@
+import json
 from unittest.mock import Mock
 
 import aiohttp
@@ -38,6 +39,32 @@ async def test_request_id_travels() -> None:
     record.begin("id-of-the-client")
     await rest_hop(noting).ask([])
     assert seen == ["id-of-the-client"]
+
+
+@pytest.mark.parametrize("answered", ["id of another question", 7, [], {}])
+async def test_answer_to_another_question_is_an_upstream_fault(answered: object) -> None:
+    """
+    An answer that names another question is a 502.
+    """
+    answer = answer_json("r1", []) | {"id": answered}
+    assert type(await fault_of(rest_hop(answering(200, json=answer)), [])) is UpstreamFault
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+async def test_answer_names_its_question(*, forgets: bool) -> None:
+    """
+    An answer with its question's name, or none, is one, and no two questions have the same.
+    """
+    seen = set()
+
+    def repeating(request: httpx.Request) -> httpx.Response:
+        sent = json.loads(request.content)["id"]
+        seen.add(sent)
+        return httpx.Response(200, json=answer_json("r1", []) | {"id": None if forgets else sent})
+
+    for _ in range(10):
+        assert (await rest_hop(repeating).ask([])).digest == "r1"
+    assert len(seen) == 10
 
 
 @pytest.mark.parametrize("failure", [aiohttp.ClientResponseError(Mock(), ()), aiohttp.ContentTypeError(Mock(), ())])
