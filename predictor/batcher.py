@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 from predictor.metrics import (
     BATCH_TEXTS,
     BATCH_TOKENS,
-    COMPUTE_SECONDS,
-    COMPUTE_THREADS,
     MAX_QUEUE_TOKENS,
     QUEUE_TOKENS,
 )
@@ -44,7 +42,7 @@ class Batcher:
 
     Args:
         classify: probabilities of a batch, float32 (B, L); runs in a compute thread.
-        threads: batches computed at once.
+        threads: batches at once.
         max_batch_tokens: tokens a batch; a longer text makes a batch of its own.
         max_queue_tokens: tokens waiting at most; a larger request is admitted while nothing else waits.
         max_wait_seconds: longest time that other requests may make one wait.
@@ -74,7 +72,6 @@ class Batcher:
         self._threads = threads
         QUEUE_TOKENS.set_function(lambda: self._queue.tokens)
         MAX_QUEUE_TOKENS.set(max_queue_tokens)
-        COMPUTE_THREADS.set(threads)
         self._workers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -131,18 +128,11 @@ class Batcher:
         tokens, began = sum(map(len, texts)), monotonic()
         BATCH_TEXTS.observe(len(texts))
         BATCH_TOKENS.observe(tokens)
-        rows = await asyncio.get_running_loop().run_in_executor(self._executor, self._classify_counted, texts)
+        rows = await asyncio.get_running_loop().run_in_executor(self._executor, self._classify, texts)
         self._pace.note(tokens, monotonic() - began, full=tokens >= self._full_batch_tokens)
         if len(rows) != len(batch):
             raise ValueError(f"{len(rows)} rows for {len(batch)} texts")
         return rows
-
-    def _classify_counted(self, texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        began = monotonic()
-        try:
-            return self._classify(texts)
-        finally:
-            COMPUTE_SECONDS.inc(monotonic() - began)
 
 
 def _fail(batch: list[Entry], error: Exception) -> None:

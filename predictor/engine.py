@@ -3,11 +3,16 @@ What computes the batches: threads of this process, or replicas on Ray.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from predictor.artifact import Artifact
 from predictor.batcher import Classify
+from predictor.metrics import COMPUTE_SECONDS, COMPUTE_THREADS
 from predictor.replicas.plan import Plan
 from predictor.settings import PredictorSettings
 
@@ -36,12 +41,30 @@ def running(settings: PredictorSettings, artifact: Artifact) -> Iterator[Engine]
         ArtifactError: it cannot be of this model.
     """
     if settings.predictor_replicas:
+        COMPUTE_THREADS.set(settings.predictor_replicas.count)
         with _replicas(settings.predictor_replicas, settings, artifact) as engine:
             yield engine
         return
     from predictor import classifier  # noqa: PLC0415
 
-    yield Engine(classifier.load(artifact, settings.numeric_mode).classify, settings.compute_threads, lambda: True)
+    COMPUTE_THREADS.set(settings.compute_threads)
+    classify = counted(classifier.load(artifact, settings.numeric_mode).classify)
+    yield Engine(classify, settings.compute_threads, lambda: True)
+
+
+def counted(classify: Classify) -> Classify:
+    """
+    The same, whose time counts as that of a compute thread.
+    """
+
+    def timed(batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        began = monotonic()
+        try:
+            return classify(batch)
+        finally:
+            COMPUTE_SECONDS.inc(monotonic() - began)
+
+    return timed
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import asyncio
 from collections import deque
 from enum import Enum, auto
 from functools import partial
+from operator import itemgetter
 from typing import Any, cast
 
 import httptools
@@ -162,6 +163,8 @@ class BoundedHttp(HttpToolsProtocol):
             return
         if self.parser.get_http_version() == "1.0":
             self.expect_100_continue = False  # RFC 9110, 10.1.1
+        if not self.url.startswith(b"/") and httptools.parse_url(self.url).path is None:
+            raise httptools.HttpParserInvalidURLError  # which uvicorn overlooks
         if len(self._open) > MAX_PIPELINED:
             self._refuse(errors.Overloaded("too many requests at once on one connection; wait for answers"))
         else:
@@ -247,19 +250,21 @@ class BoundedHttp(HttpToolsProtocol):
         elif self._state is _State.BODY:
             self.end()
 
-    def is_idle(self) -> bool:
+    @property
+    def idle_since(self) -> float | None:
         """
-        Whether its client asks nothing now.
+        From when on its client has asked nothing, in seconds of the loop's clock; None while it does.
         """
-        return self._state is _State.IDLE and not self._open
+        return self._patience.since if self._state is _State.IDLE and not self._open else None
 
     def _make_room(self) -> bool:
         # A probe connects anew: clients who only keep connections must not have this process restarted.
         others = (cast("BoundedHttp", other) for other in self.connections if other is not self)
-        idle = next((other for other in others if other.is_idle()), None)
+        idle = [(other.idle_since, other) for other in others if other.idle_since is not None]
         if idle:
-            self.connections.discard(idle)
-            idle.shutdown()
+            _, longest = min(idle, key=itemgetter(0))
+            self.connections.discard(longest)
+            longest.shutdown()
         return bool(idle)
 
     def _start_next(self) -> None:

@@ -12,11 +12,13 @@ class Patience:
 
     Attributes:
         awaited: what is waited for.
+        since: from when on, in seconds of the loop's clock.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.awaited: Hashable = None
+        self.since = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def await_next(self, awaited: Hashable, seconds: float | None, too_late: Callable[[], None]) -> None:
@@ -31,6 +33,7 @@ class Patience:
             return
         self.end()
         self.awaited = awaited
+        self.since = self._loop.time()
         if seconds is not None:
             self._timer = self._loop.call_later(seconds, too_late)
 

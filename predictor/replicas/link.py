@@ -81,10 +81,14 @@ class Link:
     Args:
         index: which one.
         connection: the predictor's end of its pipe.
+
+    Attributes:
+        hangs: whether its driver has left a batch without a word for too long.
     """
 
     def __init__(self, index: int, connection: "Connection[object, object]") -> None:
         self.index = index
+        self.hangs = False
         self._connection = connection
         self._lock = threading.Lock()
         self._is_ready = False
@@ -115,7 +119,8 @@ class Link:
                 self._connection.send((number, pack(batch)))
         try:
             return answer.result(IN_FLIGHT * BATCH_SECONDS + _MARGIN_SECONDS)
-        except TimeoutError:  # the driver itself hangs
+        except TimeoutError:
+            self.hangs = True
             raise LostError from None
 
     def listen(self) -> Iterator[bool]:
@@ -150,7 +155,9 @@ class Link:
 
     def _answer(self, number: int, rows: object) -> None:
         with self._lock:
-            answer = self._asked.pop(number)
+            answer = self._asked.pop(number, None)
+        if answer is None:  # asked while LOST was on its way, and told to be lost
+            return
         if isinstance(rows, Exception):
             answer.set_exception(rows)
         else:

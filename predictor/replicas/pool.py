@@ -11,7 +11,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from multiprocessing.connection import Pipe
+from multiprocessing.connection import Connection, Pipe
 from time import monotonic
 
 import numpy as np
@@ -19,7 +19,13 @@ import structlog
 from numpy.typing import NDArray
 
 from predictor.artifact import ArtifactError
-from predictor.metrics import REPLICA_BATCHES, REPLICA_BUSY_SECONDS, REPLICA_READY, REPLICA_RESTARTS
+from predictor.metrics import (
+    COMPUTE_SECONDS,
+    REPLICA_BATCHES,
+    REPLICA_BUSY_SECONDS,
+    REPLICA_READY,
+    REPLICA_RESTARTS,
+)
 from predictor.replicas.link import BATCH_SECONDS, IN_FLIGHT, Link, LostError, Task
 from predictor.replicas.plan import LOCAL
 from serving.errors import Unavailable
@@ -115,10 +121,12 @@ class Replicas:
 
     def _take(self) -> Link:
         with self._changed:
-            self._changed.wait_for(lambda: self._free() or not self._ready, BATCH_SECONDS)
-            if not self._free():
+            free = self._changed.wait_for(lambda: self._free() or not self._ready, BATCH_SECONDS) and self._free()
+            if not free:
                 raise Unavailable("the model is being started; try again shortly")
-            link = min(self._free(), key=lambda link: self._loads[link.index])
+            link = min(free, key=lambda link: self._loads[link.index])
+            self._ready.remove(link)
+            self._ready.append(link)  # of equals each has its turn
             if not self._loads[link.index]:
                 self._busy_since[link.index] = monotonic()
             self._loads[link.index] += 1
@@ -130,7 +138,9 @@ class Replicas:
     def _give_back(self, link: Link) -> None:
         with self._changed:
             now = monotonic()
-            REPLICA_BUSY_SECONDS.labels(link.index).inc(now - self._busy_since[link.index])
+            seconds = now - self._busy_since[link.index]
+            COMPUTE_SECONDS.inc(seconds)
+            REPLICA_BUSY_SECONDS.labels(link.index).inc(seconds)
             self._busy_since[link.index] = now
             self._loads[link.index] -= 1
             self._changed.notify()
@@ -158,16 +168,20 @@ class Replicas:
 
     def _supervise(self) -> None:
         while not self._closing.is_set():
-            driver, listeners = self._start_driver()
-            self._watch(driver)
+            pipes = [Pipe() for _ in range(self._task.plan.count)]
+            links = [Link(index, end) for index, (end, _) in enumerate(pipes)]
+            driver = self._start_driver([end for _, end in pipes])
+            links[0].begin(self._task)
+            listeners = [threading.Thread(target=self._listen, args=(link,), daemon=True) for link in links]
+            for listener in listeners:
+                listener.start()
+            self._watch(driver, links)
             for listener in listeners:
                 listener.join()
             if not self._closing.wait(_LOOK_SECONDS):
                 _log.warning("Ray is started again", address=self._task.plan.address)
 
-    def _start_driver(self) -> tuple["subprocess.Popen[bytes]", list[threading.Thread]]:
-        pipes = [Pipe() for _ in range(self._task.plan.count)]
-        theirs = [end for _, end in pipes]
+    def _start_driver(self, theirs: Sequence["Connection[object, object]"]) -> "subprocess.Popen[bytes]":
         environment = {**_ENVIRONMENT, **os.environ}
         if self._task.plan.address == LOCAL:  # its ports are open to the network, whatever address it is told
             environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex()}
@@ -179,19 +193,16 @@ class Replicas:
         )
         for end in theirs:
             end.close()
-        links = [Link(index, end) for index, (end, _) in enumerate(pipes)]
-        links[0].begin(self._task)
-        listeners = [threading.Thread(target=self._listen, args=(link,), daemon=True) for link in links]
-        for listener in listeners:
-            listener.start()
-        return driver, listeners
+        return driver
 
-    def _watch(self, driver: "subprocess.Popen[bytes]") -> None:
+    def _watch(self, driver: "subprocess.Popen[bytes]", links: Sequence[Link]) -> None:
         """
         Return once a driver has ended, by itself or since nothing is to be expected of it.
         """
         given_up = monotonic() + _START_SECONDS
         while driver.poll() is None and monotonic() < given_up and not self._closing.wait(_LOOK_SECONDS):
+            if any(link.hangs for link in links):
+                break
             if self._ready:
                 given_up = monotonic() + _START_SECONDS
         driver.terminate()

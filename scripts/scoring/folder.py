@@ -104,9 +104,10 @@ class OutputFolder:
             booked: dict[str, Any] = json.loads(record.read())
             tally, files = Tally.from_json(booked["tally"]), booked["files"]
             whole = all((self.place / name).size == file["bytes"] for name, file in files.items())
+            is_finished = whole and tally.all_rows == part.rows
         except (ValueError, LookupError, TypeError, AttributeError):  # the machine lost its power, or another version's
             return None
-        return tally if whole and tally.all_rows == part.rows else None
+        return tally if is_finished else None
 
     def finish(self, outcome: dict[str, Any]) -> None:
         """

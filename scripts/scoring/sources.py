@@ -64,7 +64,8 @@ def _expand(address: str) -> list[Place]:
     fixed = len(names)
     if kind == FileType.NotFound:
         fixed = sum(1 for _ in takewhile(lambda name: not _WILDCARD.search(name), names))
-    below = ((file, file.path.split("/")[fixed:]) for file in Place(place.filesystem, "/".join(names[:fixed])).files())
+    root = Place(place.filesystem, "/".join(names[:fixed]) or "/")
+    below = ((file, file.path.split("/")[fixed:]) for file in root.files())
     files = [file for file, path in below if not _hidden(path) and _matches(path, names[fixed:])]
     if not files:
         raise Failure(f"{place.path}: no such file, and no folder or pattern with files; check INPUT")

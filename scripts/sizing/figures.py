@@ -36,7 +36,7 @@ class Figures(Document):
     Attributes:
         batch_ms: a compute thread's, a batch and a token in it, tokenising included.
         handover_ms: from the end of a batch until its thread has the next.
-        lock_ms: what a batch beside others waits for them, since compute threads share an interpreter and its lock.
+        lock_ms: what a batch beside others waits for them, most of it for the lock of the interpreter that they share.
         predictor_ms: the predictor's event loop's, a request and a text in it.
         hit_ms: the transformer's, a request and a text that its own cache knows.
         lookup_ms: what it takes longer to ask Redis, a request and a text.

@@ -117,6 +117,7 @@ MALFORMED = {
     "a space before the colon": request(b"content-length : 23\r\n"),
     "bare line feeds": request(LENGTH).replace(b"\r\n", b"\n"),
     "no such method": request(LENGTH, start=b"LOVE / HTTP/1.1"),
+    "a target without a path": request(LENGTH, start=b"POST http://x HTTP/1.1"),
     "a tunnel": request(start=b"CONNECT x:1 HTTP/1.1", body=b""),
     "bytes beyond ASCII in the path": request(LENGTH, start=b"POST /\xff HTTP/1.1"),
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

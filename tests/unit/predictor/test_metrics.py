@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
+from predictor import engine
+from predictor.artifact import Artifact
 from predictor.batcher import Batcher
+from predictor.settings import PredictorSettings
 from serving.errors import InternalError
 
 
@@ -40,7 +43,7 @@ async def test_batches(fails: bool) -> None:
 
     names = ("batch_texts_count", "batch_texts_sum", "batch_tokens_sum", "compute_seconds_total")
     before = [value(name) for name in names]
-    part = batcher(classify)
+    part = batcher(engine.counted(classify))
     part.start()
     try:
         await part.submit([[1, 2], [3, 4, 5]])
@@ -50,7 +53,14 @@ async def test_batches(fails: bool) -> None:
     batches, texts, tokens, seconds = (value(name) - was for name, was in zip(names, before, strict=True))
     assert (batches, texts, tokens) == (1, 2, 5)
     assert seconds >= 0.02
-    assert value("compute_threads") == 1
+
+
+def test_threads(artifact: Artifact) -> None:
+    """
+    How many threads compute is told as it was set.
+    """
+    with engine.running(PredictorSettings(compute_threads=3), artifact):
+        assert value("compute_threads") == 3
 
 
 async def test_queue() -> None:

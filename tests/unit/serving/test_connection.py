@@ -107,6 +107,25 @@ async def test_idle_connections_give_way(port: int, monkeypatch: pytest.MonkeyPa
     writer.close()
 
 
+async def test_longest_idle_gives_way(server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of idle connections the one that gives way has been so for the longest, and is none that was just opened.
+    """
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 5)
+    opened = []
+    for count in range(1, 6):
+        opened.append(await asyncio.open_connection("127.0.0.1", port))
+        await until(lambda count=count: len(server.server_state.connections) == count)  # type: ignore[misc]
+    for left in range(5):
+        opened.append(await asyncio.open_connection("127.0.0.1", port))
+        assert not await opened[left][0].read()
+    for reader, writer in opened[5:]:
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"yes")).startswith(b"HTTP/1.1 200 ")
+    for _, writer in opened:
+        writer.close()
+
+
 # What a client sends before it does nothing more.
 FORSAKEN = {
     "nothing": b"",

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from predictor.artifact import ArtifactError
+from predictor.replicas import link
 from predictor.replicas.link import IN_FLIGHT, LOST, READY, Link, LostError
 
 BATCH = [[101, 102]]
@@ -100,6 +101,34 @@ def test_another_in_its_place(stage: Stage) -> None:
     stage.driver.send((number, ROWS))
     stage.close()
     assert np.array_equal(rows.result(), ROWS)
+
+
+def test_late_answer(stage: Stage) -> None:
+    """
+    An answer to what was told to be lost is nobody's, and harms nothing.
+    """
+    number, lost = stage.ask()
+    for message in (LOST, READY, (number, ROWS)):
+        stage.driver.send(message)
+    assert [next(stage.told), next(stage.told)] == [False, True]
+    number, rows = stage.ask()
+    stage.driver.send((number, ROWS))
+    stage.close()
+    assert np.array_equal(rows.result(), ROWS)
+    with pytest.raises(LostError):
+        lost.result()
+
+
+def test_driver_that_hangs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A batch that a driver leaves without a word for too long is lost, and the link is known to hang.
+    """
+    monkeypatch.setattr(link, "BATCH_SECONDS", 0.01)
+    monkeypatch.setattr(link, "_MARGIN_SECONDS", 0.01)
+    assert not stage.link.hangs
+    with pytest.raises(LostError):
+        stage.ask()[1].result()
+    assert stage.link.hangs
 
 
 def test_none_can_be(stage: Stage) -> None:

@@ -7,11 +7,14 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
+from time import monotonic
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import REGISTRY
 
 from predictor.artifact import Artifact
 from predictor.replicas.link import IN_FLIGHT, Link, LostError, Task
@@ -39,7 +42,7 @@ class Held:
         As `Link.ask`.
         """
         self.asked.put(self.index)
-        self.let_go.acquire()
+        assert self.let_go.acquire(timeout=60)
         if self.lost:
             raise LostError
         return ROWS
@@ -75,14 +78,72 @@ def test_least_loaded(replicas: Replicas, links: list[Held]) -> None:
             got = set()
             for _ in links:
                 answers.append(pool.submit(replicas.classify, BATCH))
-                got.add(asked.get())
+                got.add(asked.get(timeout=60))
             assert got == {0, 1}, f"wave {wave}"
         answers.append(pool.submit(replicas.classify, BATCH))  # which waits, for all have enough
         links[1].let_go.release()
-        assert asked.get() == 1
+        assert asked.get(timeout=60) == 1
         for link in links:
             link.let_go.release(IN_FLIGHT + 1)
         assert all(np.array_equal(answer.result(), ROWS) for answer in answers)
+
+
+def test_equals_take_turns(replicas: Replicas, links: list[Held]) -> None:
+    """
+    Batches that come one by one go to each replica in turn.
+    """
+    for link in links:
+        link.let_go.release(2)
+    for _ in range(4):
+        replicas.classify(BATCH)
+    assert sorted(links[0].asked.get(timeout=60) for _ in range(4)) == [0, 0, 1, 1]
+
+
+def test_busy_time(replicas: Replicas, links: list[Held]) -> None:
+    """
+    A replica is busy while it has a batch, however many, and that time is what computing took.
+    """
+    names = ["sentiment_predictor_compute_seconds_total", "sentiment_predictor_replica_busy_seconds_total"]
+
+    def told() -> list[float]:
+        by_replica = [REGISTRY.get_sample_value(names[1], {"replica": str(link.index)}) or 0.0 for link in links]
+        return [REGISTRY.get_sample_value(names[0]) or 0.0, sum(by_replica)]
+
+    before, began = told(), monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(replicas.classify, BATCH) for _ in range(4)]
+        for _ in answers:
+            links[0].asked.get(timeout=60)
+        for link in links:
+            link.let_go.release(2)
+    computed, busy = (now - then for now, then in zip(told(), before, strict=True))
+    assert 0 < computed <= 2 * (monotonic() - began)
+    assert computed == pytest.approx(busy)
+
+
+def test_lost_batches_leave_room(replicas: Replicas, links: list[Held]) -> None:
+    """
+    A replica whose batches were lost takes as many as any, once it is there again.
+    """
+    links[0].lost = True
+    replicas._ready = cast("list[Link]", links[:1])
+    links[0].let_go.release(2 * IN_FLIGHT)
+    for _ in range(IN_FLIGHT):
+        with pytest.raises(Unavailable):
+            replicas.classify(BATCH)
+    links[0].lost = False
+    links[0].let_go.release()
+    assert np.array_equal(replicas.classify(BATCH), ROWS)
+
+
+def test_driver_that_hangs_is_ended(replicas: Replicas) -> None:
+    """
+    A driver with a link that hangs is not waited for.
+    """
+    driver, hanging = MagicMock(), MagicMock(hangs=True)
+    driver.poll.return_value = None
+    replicas._watch(driver, [MagicMock(hangs=False), hanging])
+    driver.terminate.assert_called_once_with()
 
 
 def test_computed_elsewhere_once(replicas: Replicas, links: list[Held]) -> None:
@@ -95,7 +156,7 @@ def test_computed_elsewhere_once(replicas: Replicas, links: list[Held]) -> None:
     replicas._ready = cast("list[Link]", [links[0]])
     with pytest.raises(Unavailable, match="being started again"):
         replicas.classify(BATCH)
-    assert [links[0].asked.get() for _ in range(2)] == [0, 0]
+    assert [links[0].asked.get(timeout=60) for _ in range(2)] == [0, 0]
 
 
 def test_nobody_there(replicas: Replicas) -> None:
