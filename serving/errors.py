@@ -241,7 +241,7 @@ def translate(error: Exception) -> ServiceError:  # noqa: PLR0911  # a table, a 
         case RequestValidationError():
             return InvalidRequest("; ".join(_sentence(item) for item in error.errors()))
         case HTTPException(status_code=404):
-            return NotFound("no such route; the README lists those that exist")
+            return NotFound("no such route; /openapi.json has those that exist")
         case HTTPException(status_code=405):
             return MethodNotAllowed((error.headers or {}).get("Allow", ""))
         case HTTPException(status_code=status) if status < HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -209,6 +209,17 @@ def test_parquet_has_every_digit(folder: Path) -> None:
         assert found == ([*map(json.dumps, numbers + more)] if more else numbers)
 
 
+def test_rejected_rows_change_no_column(folder: Path) -> None:
+    """
+    What is rejected has no part in what a field of the others becomes in Parquet.
+    """
+    file = folder / "bad.jsonl"
+    file.write_text("\n".join(map(json.dumps, [{"text": "good", "n": 1}, {"text": 5, "n": "x"}])))
+    job, [sheet] = sheets_of(file, as_parquet=True)
+    table = pq.read_table(pa.BufferReader(sheet.render(job, answers(1))))
+    assert table.select(["text", "n"]).to_pylist() == [{"text": "good", "n": 1}]
+
+
 def test_parquet_of_long_rows_is_read_bit_by_bit(folder: Path) -> None:
     """
     However many rows a row group has, no more of them are in memory than long rows make a part.
