@@ -80,11 +80,13 @@ class JsonLines:
             return Rejected(line.number, line.offset, line.size, None, TOO_LONG, detail)
         try:
             fields = _object(raw)
+            for name in fields:
+                self.kinds.setdefault(name, "null")
             record = Record(line.number, line.offset, raw, fields, self._text(fields))
         except _BadRowError as bad:
             return Rejected(line.number, line.offset, line.size, raw, *bad.args)
-        for name, value in fields.items():  # what is rejected has no part in what the output is like
-            self.kinds[name] = _both(self.kinds.get(name, "null"), _kind(value))
+        for name, value in fields.items():  # what is rejected has no part in what a field is like
+            self.kinds[name] = _both(self.kinds[name], _kind(value))
         return record
 
     def _text(self, fields: dict[str, Any]) -> str:

@@ -215,7 +215,7 @@ def test_rejected_rows_change_no_column(folder: Path) -> None:
     """
     file = folder / "bad.jsonl"
     file.write_text("\n".join(map(json.dumps, [{"text": "good", "n": 1}, {"text": 5, "n": "x"}])))
-    job, [sheet] = sheets_of(file, as_parquet=True)
+    job, [sheet, _] = sheets_of(file, as_parquet=True)
     table = pq.read_table(pa.BufferReader(sheet.render(job, answers(1))))
     assert table.select(["text", "n"]).to_pylist() == [{"text": "good", "n": 1}]
 

@@ -328,6 +328,7 @@ def test_an_input_that_is_written_to_is_told(table: Path, monkeypatch: pytest.Mo
     assert b"\n1," in content_of(score(table))["rows/part-000000.csv"]
 
 
+@pytest.mark.usefixtures("own_logs")
 @pytest.mark.parametrize(
     ("content", "status"),
     [("id,text\n1,x\n2\n", 0), ("id,text\n", 0), ("id,text\n1\n2\n", 3), ("id,other\n1,x\n", 1)],
