@@ -309,10 +309,10 @@ def test_canary_gives_whole_answers_and_hits(protocol: str) -> None:
         return revision, [row] * len(texts)
 
     def asks(_: int) -> httpx.Response:
-        return post(service, *random.sample([str(number) for number in range(20)], 5))
+        return post(service, *random.sample([str(number) for number in range(60)], 5))
 
     with FakePredictor(answer) as fake, over(protocol, fake.ports[protocol]) as service, ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(asks, range(100)))
+        answers = list(pool.map(asks, range(200)))
     best_labels = {"stable": "POSITIVE", "canary": "NEGATIVE"}
     for each in answers:
         assert best(each) == [best_labels[each.headers["x-model-revision"]]] * 5
