@@ -2,7 +2,7 @@
 Memory of the process: what a crowd left behind goes back to the kernel once nobody asks any more.
 
 glibc keeps what was freed between blocks that live on, in every thread's arena, for ever; `malloc_trim` gives back
-every page without a live block. What oneDNN's cache of generated code holds is live, and stays: the predictor still has
+every page without a live block. What oneDNN's cache of primitives holds is live, and stays: the predictor still has
 1.21 times its memory after the 50,000 requests of `scripts/fuzz`, 601 MiB of 495 after the first 5,000.
 """
 

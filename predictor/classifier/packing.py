@@ -18,7 +18,7 @@ from torch import Tensor
 
 ROW_TOKENS = 64
 # From how many on tokens, and texts, are filled up to a multiple, and to which. For each number of rows of each product
-# oneDNN keeps the code that it generates, and three quarters of a MiB beside it with two threads.
+# oneDNN keeps a primitive, half a MiB: little of it is code, most describes the variants of its kernel.
 _TOKEN_STEPS = ((64, 16), (16, 4))
 _TEXT_STEPS = ((8, 8),)
 
